@@ -1,0 +1,65 @@
+# `make demo` and `make test` need Python 3.10+, a C++17 compiler and make; the rest they install into .venv.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+SOURCES := $(shell find csrc -type f) CMakeLists.txt setup.py pyproject.toml
+CXX_FILES := $(shell find csrc -name '*.h' -o -name '*.cpp' -o -name '*.cu' -o -name '*.cuh')
+
+.PHONY: demo test lint format ext bench peers clean
+
+demo: $(VENV)/.demo
+	$(BIN)/densecrf demo --out demo
+
+test: $(VENV)/.test
+	$(BIN)/python -m pytest
+
+lint: $(VENV)/.test
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/clang-format --dry-run --Werror $(CXX_FILES)
+
+format: $(VENV)/.test
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+	$(BIN)/clang-format -i $(CXX_FILES)
+
+# The inner loop: rebuilds what changed and nothing else.
+ext: $(VENV)/.test
+	$(BIN)/cmake -S . -B build -G Ninja -DCMAKE_MAKE_PROGRAM=$(abspath $(BIN)/ninja) \
+	    -DPython_EXECUTABLE=$(abspath $(BIN)/python) -DDENSECRF_WERROR=ON \
+	    -Dpybind11_DIR=$$($(BIN)/python -m pybind11 --cmakedir) > build-ext.log || (cat build-ext.log; false)
+	$(BIN)/cmake --build build
+	$(BIN)/cmake --install build --prefix . > build-ext.log
+
+bench: $(VENV)/.test
+	$(BIN)/python benchmarks/crf_speed.py
+
+# pydensecrf to compare with, in an environment of its own because of what it needs to build.
+peers: .venv-peers/.installed
+
+$(VENV)/.created:
+	$(PYTHON) -m venv $(VENV)
+	touch $@
+
+$(VENV)/.demo: $(VENV)/.created $(SOURCES)
+	@echo "Building densecrf (about a minute)"
+	$(PIP) install --editable ".[demo]"
+	touch $@
+
+# torch first and pinned: whatever else asks for it later is satisfied, and takes no other build.
+$(VENV)/.test: $(VENV)/.created $(SOURCES)
+	@echo "Installing torch, the tools and densecrf (some minutes the first time)"
+	$(PIP) install torch==2.13.0
+	CMAKE_ARGS="-DDENSECRF_WERROR=ON" $(PIP) install --editable ".[demo,test,lint]"
+	touch $@
+
+.venv-peers/.installed:
+	$(PYTHON) -m venv .venv-peers
+	.venv-peers/bin/pip install --quiet "cython==0.29.36" "setuptools<81" wheel numpy
+	.venv-peers/bin/pip install --quiet --no-build-isolation pydensecrf2
+	touch $@
+
+clean:
+	rm -rf build build-ext.log dist demo *.egg-info densecrf/*.so

@@ -1,0 +1,35 @@
+// Features of a term, made where they are needed: a few points at a time, never a whole [D, N] array.
+#pragma once
+
+#include "../problem.h"
+#include "../simplex.h"
+
+namespace densecrf::cpu {
+
+constexpr int kLanes = 8;  // points whose simplices are found side by side
+
+using FeatureLanes = float[kMaxDims][kLanes];
+
+// Features of one term: position / sigma, then channel / sigma (Krähenbühl & Koltun 2011, section 2).
+class Features {
+  public:
+    Features(const Grid& grid, const Channels& channels, const Term& term)
+        : grid_(grid), channels_(channels), term_(term) {}
+
+    int dims() const { return term_.dims(); }
+
+    // max_abs [dims]: the largest |feature| over all points.
+    void max_abs(double* max_abs) const;
+
+    // Features of points first .. first + count - 1, count <= kLanes; the lanes left over repeat the last point.
+    void load(int64_t first, int count, FeatureLanes& out) const;
+
+  private:
+    float channel(int64_t point, int c) const;
+
+    const Grid& grid_;
+    const Channels& channels_;
+    const Term& term_;
+};
+
+}  // namespace densecrf::cpu

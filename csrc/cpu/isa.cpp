@@ -1,0 +1,45 @@
+#include <cstdlib>
+#include <stdexcept>
+#include <string>
+
+#include "kernels.h"
+
+namespace densecrf::cpu {
+
+#if defined(DENSECRF_X86)
+extern const Kernels kernels_avx512, kernels_avx2;
+#endif
+extern const Kernels kernels_baseline;
+
+namespace {
+
+struct Candidate {
+    const Kernels* kernels;
+    bool runs_here;
+};
+
+const Kernels& choose() {
+    const Candidate candidates[] = {
+#if defined(DENSECRF_X86)
+        {&kernels_avx512, __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vl") &&
+                              __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq")},
+        {&kernels_avx2, __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")},
+#endif
+        {&kernels_baseline, true},
+    };
+    const char* wanted = std::getenv("DENSECRF_ISA");
+    for (const Candidate& candidate : candidates)
+        if (candidate.runs_here && (wanted == nullptr || std::string(wanted) == candidate.kernels->name))
+            return *candidate.kernels;
+    throw std::runtime_error("DENSECRF_ISA=" + std::string(wanted) +
+                             ": this machine runs no such kernels; avx512, avx2 and baseline are known");
+}
+
+}  // namespace
+
+const Kernels& kernels() {
+    static const Kernels& chosen = choose();
+    return chosen;
+}
+
+}  // namespace densecrf::cpu

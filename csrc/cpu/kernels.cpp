@@ -1,0 +1,253 @@
+// The inner loops of kernels.h for one instruction set; CMake compiles this file once for each.
+#include "kernels.h"
+
+#include "simd.h"
+
+#define DENSECRF_JOIN_(a, b) a##b
+#define DENSECRF_JOIN(a, b) DENSECRF_JOIN_(a, b)
+#define DENSECRF_STRING_(a) #a
+#define DENSECRF_STRING(a) DENSECRF_STRING_(a)
+
+namespace densecrf::cpu {
+
+// From embed.cpp, built for the same instruction set.
+void DENSECRF_JOIN(simplices_, DENSECRF_ISA)(int, const float*, const FeatureLanes&, Simplices<kLanes>&);
+
+namespace {
+
+constexpr float kLog2e = 1.442695041f;
+constexpr float kAbsent = -256.0f;  // log2 of "no such label"
+constexpr float kHuge = 1e30f;      // keeps differences of logits finite
+
+#if defined(__AVX512F__)
+constexpr int kVectorLanes = 16;  // a 16-wide row is one register and one cache line
+#else
+constexpr int kVectorLanes = 8;
+#endif
+
+// A row of one label block: kWidth floats.
+template <int kWidth>
+struct Row {
+    static constexpr int kLanesEach = kWidth < kVectorLanes ? kWidth : kVectorLanes;
+    static constexpr int kVectors = kWidth / kLanesEach;
+    typedef float Vector __attribute__((vector_size(4 * kLanesEach)));
+    Vector v[kVectors];
+
+    DENSECRF_INLINE Row load(const float* from) {
+        Row row;
+        std::memcpy(&row, from, sizeof row);
+        return row;
+    }
+    DENSECRF_INLINE Row zero() {
+        Row row;
+        for (int i = 0; i < kVectors; ++i) row.v[i] = Vector{};
+        return row;
+    }
+    __attribute__((always_inline)) void store(float* to) const { std::memcpy(to, this, sizeof *this); }
+    __attribute__((always_inline)) void add(float weight, const Row& other) {
+        for (int i = 0; i < kVectors; ++i) v[i] += weight * other.v[i];
+    }
+    __attribute__((always_inline)) void scale(float weight) {
+        for (int i = 0; i < kVectors; ++i) v[i] *= weight;
+    }
+};
+
+template <>
+struct Row<1> {
+    float v;
+
+    DENSECRF_INLINE Row load(const float* from) { return {*from}; }
+    DENSECRF_INLINE Row zero() { return {0.0f}; }
+    __attribute__((always_inline)) void store(float* to) const { *to = v; }
+    __attribute__((always_inline)) void add(float weight, const Row& other) { v += weight * other.v; }
+    __attribute__((always_inline)) void scale(float weight) { v *= weight; }
+};
+
+// Calls body with the number of corners as a constant where it is a usual one (a 2-D Gaussian, an RGB bilateral
+// term, both), so that the loop over corners is unrolled; with 0 otherwise.
+template <int kCorners>
+struct Constant {
+    static constexpr int value = kCorners;
+};
+
+template <class Body>
+DENSECRF_INLINE void with_corners(int per_point, const Body& body) {
+    switch (per_point) {
+        case 3:
+            return body(Constant<3>());
+        case 6:
+            return body(Constant<6>());
+        case 9:
+            return body(Constant<9>());
+        default:
+            return body(Constant<0>());
+    }
+}
+
+template <int kWidth>
+void slice(int count, Corners corners, const float* values, const float* base, float* out, int stride) {
+    with_corners(corners.per_point, [=](auto constant) __attribute__((always_inline)) {
+        const int per_point = constant.value ? constant.value : corners.per_point;
+        const uint32_t* row = corners.row;
+        const float* weight = corners.weight;
+        for (int p = 0; p < count; ++p, row += per_point, weight += per_point) {
+            auto sum = base ? Row<kWidth>::load(base + p * kWidth) : Row<kWidth>::zero();
+            for (int k = 0; k < per_point; ++k)
+                sum.add(weight[k], Row<kWidth>::load(values + int64_t{row[k]} * kWidth));
+            sum.store(out + int64_t{p} * stride);
+        }
+    });
+}
+
+template <int kWidth>
+void splat(int count, Corners corners, const float* in, int stride, float* values) {
+    with_corners(corners.per_point, [=](auto constant) __attribute__((always_inline)) {
+        const int per_point = constant.value ? constant.value : corners.per_point;
+        const uint32_t* row = corners.row;
+        const float* weight = corners.weight;
+        for (int p = 0; p < count; ++p, row += per_point, weight += per_point) {
+            const auto value = Row<kWidth>::load(in + int64_t{p} * stride);
+            for (int k = 0; k < per_point; ++k) {
+                float* at = values + int64_t{row[k]} * kWidth;
+                auto sum = Row<kWidth>::load(at);
+                sum.add(weight[k], value);
+                sum.store(at);
+            }
+        }
+    });
+}
+
+// Reads one row ahead and remembers half of the row behind, so chains are blurred in place. At the end of a
+// chain the half becomes zero: no branch, though chains are two or three rows long.
+template <int kWidth>
+void blur(int64_t count, const uint32_t* chain, float* values) {
+    constexpr int64_t kAhead = 12;
+    const float half_unless_last[2] = {0.5f, 0.0f};
+    auto before = Row<kWidth>::zero();
+    float* at = values + int64_t{chain[0] & ~kLastOfChain} * kWidth;
+    auto here = Row<kWidth>::load(at);
+    for (int64_t t = 0; t < count; ++t) {
+        const float half = half_unless_last[chain[t] >> 31];
+        const uint32_t following = chain[t + 1 < count ? t + 1 : t] & ~kLastOfChain;
+        if (t + kAhead < count)
+            __builtin_prefetch(values + int64_t{chain[t + kAhead] & ~kLastOfChain} * kWidth, 1);
+        float* next_at = values + int64_t{following} * kWidth;
+        const auto next = Row<kWidth>::load(next_at);
+        auto sum = here;
+        sum.add(1.0f, before);
+        sum.add(half, next);
+        before = here;
+        before.scale(half);
+        sum.store(at);
+        at = next_at;
+        here = next;
+    }
+}
+
+// `column` [labels][8 points], largest 0 after shifting -> x [points][stride]
+DENSECRF_INLINE void write_unary(const float* column, F8 largest, int labels, int points, float* x, int stride) {
+    for (int l = 0; l < stride; l += 8) {
+        F8 row[8];
+        for (int i = 0; i < 8; ++i)
+            row[i] = l + i < labels ? load8(column + 8 * (l + i)) - largest : broadcast8(kAbsent);
+        transpose8(row);
+        for (int p = 0; p < points; ++p) store8(x + p * stride + l, row[p]);
+    }
+}
+
+template <class Convert>
+DENSECRF_INLINE void read(Planes<const float> scores, int64_t first, int count, float* x, int stride,
+                          float* scratch, Convert convert) {
+    for (int p = 0; p < count; p += 8) {
+        const int points = count - p < 8 ? count - p : 8;
+        F8 largest = broadcast8(-kHuge);
+        for (int l = 0; l < scores.labels; ++l) {
+            const float* plane = scores.data + l * scores.points + first + p;
+            const F8 v = convert(points == 8 ? load8(plane) : load_some(plane, points));
+            largest = max8(largest, v);
+            store8(scratch + 8 * l, v);
+        }
+        write_unary(scratch, largest, scores.labels, points, x + p * stride, stride);
+    }
+}
+
+void read_logits(Planes<const float> scores, int64_t first, int count, float* x, int stride, float* scratch) {
+    read(scores, first, count, x, stride, scratch, [](F8 v) __attribute__((always_inline)) {
+        return max8(min8(v * kLog2e, broadcast8(kHuge)), broadcast8(-kHuge));
+    });
+}
+
+void read_probs(Planes<const float> scores, float clip, int64_t first, int count, float* x, int stride,
+                float* scratch) {
+    read(scores, first, count, x, stride, scratch,
+         [clip](F8 v) __attribute__((always_inline)) { return log2_8(max8(v, broadcast8(clip))); });
+}
+
+// The same for one point, with the largest exponent taken out first: for sums that leave the range of a float.
+void softmax_shifted(int labels, float floor, const float* x, float* q, int stride) {
+    float largest = x[0], sum = 0;
+    for (int l = 1; l < labels; ++l) largest = x[l] > largest ? x[l] : largest;
+    for (int l = 0; l < stride; l += 8) store8(q + l, exp2_8(max8(load8(x + l) - largest, broadcast8(floor))));
+    for (int l = 0; l < labels; ++l) sum += q[l];
+    for (int l = 0; l < labels; ++l) q[l] /= sum;
+}
+
+void softmax(int count, int labels, float floor, const float* x, float* q, int stride) {
+    const F8 low = broadcast8(floor), high = broadcast8(127.0f);
+    for (int p = 0; p < count; p += 8, x += 8 * stride, q += 8 * stride) {
+        F8 sum[8];
+        for (int i = 0; i < 8; ++i) {
+            sum[i] = broadcast8(0.0f);
+            for (int l = 0; l < stride; l += 8) {
+                const F8 e = exp2_8(max8(min8(load8(x + i * stride + l), high), low));
+                store8(q + i * stride + l, e);
+                sum[i] += e;
+            }
+        }
+        transpose8(sum);
+        const F8 total = ((sum[0] + sum[1]) + (sum[2] + sum[3])) + ((sum[4] + sum[5]) + (sum[6] + sum[7]));
+        const F8 inverse = 1.0f / total;
+        for (int i = 0; i < 8; ++i)
+            for (int l = 0; l < stride; l += 8) store8(q + i * stride + l, load8(q + i * stride + l) * inverse[i]);
+        if (any((total > 0x1p100f) | (total < 0x1p-20f)))
+            for (int i = 0; i < 8; ++i) softmax_shifted(labels, floor, x + i * stride, q + i * stride, stride);
+    }
+}
+
+void write(int count, const float* q, int stride, Planes<float> marginals, int64_t first) {
+    for (int p = 0; p < count; p += 8) {
+        const int points = count - p < 8 ? count - p : 8;
+        for (int l = 0; l < marginals.labels; l += 8) {
+            F8 row[8];
+            for (int i = 0; i < 8; ++i) row[i] = load8(q + (p + i) * stride + l);
+            transpose8(row);
+            const int labels = marginals.labels - l < 8 ? marginals.labels - l : 8;
+            for (int i = 0; i < labels; ++i) {
+                float* plane = marginals.data + (l + i) * marginals.points + first + p;
+                points == 8 ? store8(plane, row[i]) : store_some(plane, row[i], points);
+            }
+        }
+    }
+}
+
+template <int kWidth>
+constexpr BlockKernels block_kernels() {
+    return {kWidth, slice<kWidth>, splat<kWidth>, blur<kWidth>};
+}
+
+}  // namespace
+
+extern const Kernels DENSECRF_JOIN(kernels_, DENSECRF_ISA);
+const Kernels DENSECRF_JOIN(kernels_, DENSECRF_ISA) = {
+    DENSECRF_STRING(DENSECRF_ISA),
+    block_kernels<1>(),
+    block_kernels<8>(),
+    block_kernels<16>(),
+    DENSECRF_JOIN(simplices_, DENSECRF_ISA),
+    read_logits,
+    read_probs,
+    softmax,
+    write,
+};
+
+}  // namespace densecrf::cpu

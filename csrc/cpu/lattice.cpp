@@ -1,0 +1,172 @@
+#include "lattice.h"
+
+#include <cmath>
+#include <cstring>
+#include <stdexcept>
+
+#include "term_builder.h"
+
+namespace densecrf::cpu {
+namespace {
+
+constexpr float kLog2e = 1.442695041f;
+constexpr float kTiny = 1e-20f;  // keeps an empty neighbourhood from dividing by zero
+
+// What a term's corner weights are multiplied with, on the way into the lattice and on the way out.
+struct Factors {
+    float splat, slice;
+};
+
+// norm: the filter's response to ones at the point; strength: Potts weight, slice scale and log2(e).
+Factors factors(Normalization normalization, float norm, float strength) {
+    switch (normalization) {
+        case Normalization::kSymmetric: {
+            const float both = std::sqrt(strength / (norm + kTiny));
+            return {both, both};
+        }
+        case Normalization::kBefore:
+            return {1.0f / (norm + kTiny), strength};
+        case Normalization::kAfter:
+            return {1.0f, strength / (norm + kTiny)};
+        case Normalization::kNone:
+            break;
+    }
+    return {1.0f, strength};
+}
+
+// shared row -> canonical row, or back, for one list and one label block.
+void collect(const std::vector<SharedRow>& shared, int width, float* values) {
+    for (const SharedRow& s : shared)
+        for (int i = 0; i < width; ++i)
+            values[int64_t{s.canonical} * width + i] += values[int64_t{s.row} * width + i];
+}
+
+void spread(const std::vector<SharedRow>& shared, int width, float* values) {
+    for (const SharedRow& s : shared)
+        std::memcpy(values + int64_t{s.row} * width, values + int64_t{s.canonical} * width, width * sizeof(float));
+}
+
+}  // namespace
+
+Lattice::Lattice(const PointOrder& order, const Grid& grid, const Channels& channels,
+                 const std::vector<Term>& terms)
+    : order_(order) {
+    for (const Term& term : terms)
+        if (term.weight != 0) terms_.push_back(term);
+    lattices_.resize(terms_.size());
+    for (size_t t = 0; t < terms_.size(); ++t) {
+        lattices_[t].dims = terms_[t].dims();
+        lattices_[t].first_corner = corners_;
+        corners_ += terms_[t].dims() + 1;
+        builders_.push_back(make_term_builder(order, grid, channels, terms_[t], lattices_[t]));
+    }
+    allocate_corners();
+}
+
+Lattice::~Lattice() = default;
+
+void Lattice::allocate_corners() {
+    bool same_weights = true;
+    for (const Term& term : terms_) same_weights &= term.normalization == Normalization::kSymmetric;
+    const size_t size = static_cast<size_t>(order_.points()) * corners_;
+    require_memory(size * (sizeof(uint32_t) + (same_weights ? 1 : 2) * sizeof(float)));
+    row_ = Array<uint32_t>(size);
+    splat_weight_ = Array<float>(size);
+    if (!same_weights) slice_weight_ = Array<float>(size);
+}
+
+void Lattice::build(Team& team, int thread) {
+    const int partitions = order_.partitions();
+    const int terms = static_cast<int>(terms_.size());
+    const CornerStore store{row_.data(), splat_weight_.data(), corners_};
+    team.each(thread, int64_t{terms} * partitions,
+              [&](int64_t i) { builders_[i % terms]->embed(static_cast<int>(i / terms), store); });
+    team.once(thread, [&] { number_rows(); });
+    for (int t = 0; t < terms; ++t)
+        team.each(thread, builders_[t]->shards(),
+                  [&](int64_t shard) { builders_[t]->merge(static_cast<int>(shard)); });
+    for (int t = 0; t < terms; ++t)
+        team.each(thread, lattices_[t].dims + 1,
+                  [&](int64_t axis) { builders_[t]->find_chains(static_cast<int>(axis)); });
+    team.once(thread, [&] { builders_.clear(); });
+
+    team.once(thread, [&] { ones_ = Array<float>(rows_); });
+    team.each(thread, partitions, [&](int64_t p) { splat_ones(static_cast<int>(p)); });
+    float* const ones[] = {ones_.data()};
+    blur(*this, {kernels().one}, ones, team, thread);
+    team.each(thread, partitions, [&](int64_t p) { weigh_corners(static_cast<int>(p)); });
+    team.once(thread, [&] { ones_ = Array<float>(); });
+}
+
+void Lattice::number_rows() {
+    for (size_t t = 0; t < lattices_.size(); ++t) {
+        std::vector<uint32_t>& first = lattices_[t].first_row;
+        for (int p = 0; p <= order_.partitions(); ++p) {
+            if (rows_ >= kLastOfChain)
+                throw std::length_error("this picture needs more than 2^31 lattice vertices; use tiles");
+            first.push_back(static_cast<uint32_t>(rows_));
+            if (p < order_.partitions()) rows_ += builders_[t]->partition_rows(p);
+        }
+    }
+}
+
+// Also turns the partition's own row numbers into those of the whole lattice.
+void Lattice::splat_ones(int partition) {
+    const int64_t start = order_.first_point(partition), end = order_.first_point(partition + 1);
+    for (const TermLattice& term : lattices_) {
+        const uint32_t first = term.first_row[partition];
+        std::memset(&ones_[first], 0, (term.first_row[partition + 1] - first) * sizeof(float));
+        for (int64_t i = start; i < end; ++i)
+            for (int r = 0; r <= term.dims; ++r) row_[i * corners_ + term.first_corner + r] += first;
+    }
+    const float one = 1.0f;
+    for (const Run* run = order_.begin(partition); run != order_.end(partition); ++run)
+        kernels().one.splat(run->count, splat_corners(run->start), &one, 0, ones_.data());
+}
+
+void Lattice::weigh_corners(int partition) {
+    for (size_t t = 0; t < terms_.size(); ++t) {
+        const int dims = lattices_[t].dims;
+        const float scale = slice_scale(dims), strength = terms_[t].weight * kLog2e * scale;
+        for (int64_t i = order_.first_point(partition); i < order_.first_point(partition + 1); ++i) {
+            const int64_t at = i * corners_ + lattices_[t].first_corner;
+            float norm = 0;
+            for (int r = 0; r <= dims; ++r) norm += splat_weight_[at + r] * ones_[row_[at + r]];
+            const Factors f = factors(terms_[t].normalization, norm * scale, strength);
+            for (int r = 0; r <= dims; ++r) {
+                if (slice_weight_.size()) slice_weight_[at + r] = splat_weight_[at + r] * f.slice;
+                splat_weight_[at + r] *= f.splat;
+            }
+        }
+    }
+}
+
+// One label block through all axes before the next: a block may fit the cache where all of them do not.
+void blur_block(const Lattice& lattice, const BlockKernels& block, float* values, Team& team, int thread) {
+    size_t axes = 0;
+    for (const TermLattice& term : lattice.terms()) {
+        axes = std::max(axes, term.axes.size());
+        team.each(thread, static_cast<int64_t>(term.shared.size()),
+                  [&](int64_t i) { collect(term.shared[i], block.width, values); });
+    }
+    for (size_t axis = 0; axis < axes; ++axis) {
+        for (const TermLattice& term : lattice.terms()) {
+            if (axis >= term.axes.size()) continue;
+            const BlurAxis& along = term.axes[axis];
+            team.each(thread, static_cast<int64_t>(along.piece.size()) - 1, [&](int64_t i) {
+                const size_t first = along.piece[i], end = along.piece[i + 1];
+                block.blur(static_cast<int64_t>(end - first), along.chain.data() + first, values);
+            });
+        }
+    }
+    for (const TermLattice& term : lattice.terms())
+        team.each(thread, static_cast<int64_t>(term.shared.size()),
+                  [&](int64_t i) { spread(term.shared[i], block.width, values); });
+}
+
+void blur(const Lattice& lattice, const std::vector<BlockKernels>& blocks, float* const* values, Team& team,
+          int thread) {
+    for (size_t b = 0; b < blocks.size(); ++b) blur_block(lattice, blocks[b], values[b], team, thread);
+}
+
+}  // namespace densecrf::cpu

@@ -1,0 +1,92 @@
+// The permutohedral lattices of all pairwise terms, stacked: once built, a sparse matrix from points to rows
+// and the chains of neighbouring rows to blur along.
+//
+// Rows of all terms share one numbering, so filtering a value through every term is one splat, one set of
+// blurs and one slice. Each partition of the points has rows of its own, numbered in the order it first touches
+// them: threads never write the same row, and a tile's rows lie close together. A vertex that several
+// partitions touch has a row in each; the first is canonical, takes part in the blur, and the others send their
+// sums to it before and receive its result after.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "../problem.h"
+#include "kernels.h"
+#include "memory.h"
+#include "point_order.h"
+#include "team.h"
+
+namespace densecrf::cpu {
+
+// Chains of neighbours along one axis of one term, end to end (BlockKernels::blur); vertices without
+// neighbours are left out. A piece is a range of whole chains, small enough to share out between threads.
+struct BlurAxis {
+    std::vector<uint32_t> chain;
+    std::vector<size_t> piece;  // [pieces + 1]
+};
+
+// A row that stands for the same vertex as a canonical row of an earlier partition.
+struct SharedRow {
+    uint32_t row;
+    uint32_t canonical;
+};
+
+struct TermLattice {
+    int dims;
+    int first_corner;                            // column of its vertex 0 among a point's corners
+    std::vector<uint32_t> first_row;             // [partitions + 1]
+    std::vector<BlurAxis> axes;                  // [dims + 1]
+    std::vector<std::vector<SharedRow>> shared;  // lists that touch disjoint canonical rows
+};
+
+class TermBuilder;
+
+class Lattice {
+  public:
+    // Terms of zero weight are left out. Throws std::domain_error if features are too large for their sigma.
+    Lattice(const PointOrder& order, const Grid& grid, const Channels& channels, const std::vector<Term>& terms);
+    ~Lattice();
+
+    // Called by every thread of the team.
+    void build(Team& team, int thread);
+
+    int64_t rows() const { return rows_; }
+    int corners() const { return corners_; }  // per point, over all terms
+    const std::vector<TermLattice>& terms() const { return lattices_; }
+
+    // The corners of the points from `start` of the order on. Their weights hold the barycentric weights, the
+    // normalisation, and (on the way out) the Potts weight and log2(e): messages come out in units of log2.
+    Corners splat_corners(int64_t start) const { return corners_from(splat_weight_, start); }
+    Corners slice_corners(int64_t start) const {
+        return corners_from(slice_weight_.size() ? slice_weight_ : splat_weight_, start);
+    }
+
+  private:
+    Corners corners_from(const Array<float>& weight, int64_t start) const {
+        return {corners_, row_.data() + start * corners_, weight.data() + start * corners_};
+    }
+    void allocate_corners();
+    void number_rows();
+    void splat_ones(int partition);
+    void weigh_corners(int partition);
+
+    const PointOrder& order_;
+    std::vector<Term> terms_;
+    std::vector<std::unique_ptr<TermBuilder>> builders_;
+    std::vector<TermLattice> lattices_;
+    int corners_ = 0;
+    int64_t rows_ = 0;
+    Array<uint32_t> row_;        // [N, corners]
+    Array<float> splat_weight_;  // [N, corners]
+    Array<float> slice_weight_;  // [N, corners]; empty where it would equal splat_weight_
+    Array<float> ones_;          // [rows]; the response to ones, while building
+};
+
+// What makes the blur of a value [rows][width]: collect from shared rows, blur every axis, spread to them.
+// Called by every thread of the team.
+void blur(const Lattice& lattice, const std::vector<BlockKernels>& blocks, float* const* values, Team& team,
+          int thread);
+
+}  // namespace densecrf::cpu

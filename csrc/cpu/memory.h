@@ -1,0 +1,54 @@
+// Large arrays: cache-line aligned, uninitialised, and refused before they are touched when they cannot be had.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <new>
+#include <string>
+#include <utility>
+
+namespace densecrf::cpu {
+
+// Becomes Python's MemoryError; says how much was asked for and how much there is.
+class OutOfMemory : public std::bad_alloc {
+  public:
+    explicit OutOfMemory(std::string message) : message_(std::move(message)) {}
+    const char* what() const noexcept override { return message_.c_str(); }
+
+  private:
+    std::string message_;
+};
+
+// Throws OutOfMemory if `bytes` more than this process may have (physical memory and control group).
+void require_memory(size_t bytes);
+
+void* allocate(size_t bytes);
+void release(void* memory, size_t bytes) noexcept;
+
+// An array of plain values that owns its memory and does not initialise it.
+template <class T>
+class Array {
+  public:
+    Array() = default;
+    explicit Array(size_t size) : data_(static_cast<T*>(allocate(size * sizeof(T)))), size_(size) {}
+    Array(Array&& other) noexcept
+        : data_(std::exchange(other.data_, nullptr)), size_(std::exchange(other.size_, 0)) {}
+    Array& operator=(Array&& other) noexcept {
+        std::swap(data_, other.data_);
+        std::swap(size_, other.size_);
+        return *this;
+    }
+    ~Array() { release(data_, size_ * sizeof(T)); }
+
+    T* data() { return data_; }
+    const T* data() const { return data_; }
+    size_t size() const { return size_; }
+    T& operator[](size_t i) { return data_[i]; }
+    const T& operator[](size_t i) const { return data_[i]; }
+
+  private:
+    T* data_ = nullptr;
+    size_t size_ = 0;
+};
+
+}  // namespace densecrf::cpu

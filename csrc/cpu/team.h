@@ -1,0 +1,64 @@
+// Threads for one call: started when the call starts, joined when it ends, so a forked child inherits none of
+// them and nothing can hang (OpenMP's pool does, see docs/design.md). About 50 microseconds a call.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <exception>
+#include <functional>
+#include <mutex>
+#include <thread>
+
+namespace densecrf::cpu {
+
+// What every thread of a team sees. All threads run the same function and meet at barriers.
+class Team {
+  public:
+    explicit Team(int threads) : threads_(threads) {}
+
+    int threads() const { return threads_; }
+
+    // Calls body(i) for every i in [0, count), each once, on whichever thread is free; then waits for all.
+    // `thread` is the caller's own number.
+    template <class Body>
+    void each(int thread, int64_t count, const Body& body);
+
+    // Runs body() on one thread while the others wait.
+    template <class Body>
+    void once(int thread, const Body& body) {
+        each(thread, 1, [&](int64_t) { body(); });
+    }
+
+    // Starts the threads, runs body(thread) on each, joins them and rethrows the first exception.
+    void run(const std::function<void(int thread)>& body);
+
+  private:
+    struct Aborted {};  // another thread failed; unwinds this one quietly
+
+    void barrier();
+    void guarded(const std::function<void(int)>& body, int thread);
+    void fail();
+
+    const int threads_;
+    std::atomic<int64_t> next_[2] = {};  // work counters, used in turn so that one can be reset meanwhile
+    std::atomic<int> arrived_{0};
+    std::atomic<uint32_t> round_{0};
+    std::atomic<bool> failed_{false};
+    std::exception_ptr error_;
+    std::mutex error_mutex_;
+};
+
+template <class Body>
+void Team::each(int thread, int64_t count, const Body& body) {
+    if (threads_ == 1) {
+        for (int64_t i = 0; i < count; ++i) body(i);
+        return;
+    }
+    const uint32_t turn = round_.load(std::memory_order_acquire) & 1;
+    for (int64_t i; (i = next_[turn].fetch_add(1, std::memory_order_relaxed)) < count;) body(i);
+    barrier();
+    // All threads now draw from the other counter; this one is idle until the next barrier has passed.
+    if (thread == 0) next_[turn].store(0, std::memory_order_relaxed);
+}
+
+}  // namespace densecrf::cpu

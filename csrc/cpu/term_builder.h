@@ -1,0 +1,39 @@
+// Builds the lattice of one term: embed the points, number the vertices, find their neighbours.
+#pragma once
+
+#include <memory>
+
+#include "lattice.h"
+
+namespace densecrf::cpu {
+
+// The corners of all points, as the builder of one term sees them.
+struct CornerStore {
+    uint32_t* row;  // [N, per_point]
+    float* weight;  // [N, per_point]
+    int per_point;
+};
+
+class TermBuilder {
+  public:
+    virtual ~TermBuilder() = default;
+
+    // Phase 1, per partition: fill in this term's corners with rows numbered from 0 within the partition, and
+    // barycentric weights.
+    virtual void embed(int partition, const CornerStore& corners) = 0;
+
+    virtual uint32_t partition_rows(int partition) const = 0;
+
+    // Phase 2, per shard, after lattice.first_row is known: find vertices that several partitions touch.
+    virtual int shards() const = 0;
+    virtual void merge(int shard) = 0;
+
+    // Phase 3, per axis.
+    virtual void find_chains(int axis) = 0;
+};
+
+// `lattice` must outlive the builder, as must all the rest.
+std::unique_ptr<TermBuilder> make_term_builder(const PointOrder& order, const Grid& grid, const Channels& channels,
+                                               const Term& term, TermLattice& lattice);
+
+}  // namespace densecrf::cpu

@@ -1,0 +1,53 @@
+// What a caller asks for, in plain values: the points, the pairwise terms, the unary scores. Shared by every
+// back end; knows no Python. N points, D feature dimensions, L labels, C channels.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+namespace densecrf {
+
+// The points: a grid in row-major order. shape holds the slowest axis first, e.g. {height, width}.
+struct Grid {
+    std::vector<int64_t> shape;
+
+    int64_t points() const {
+        int64_t n = 1;
+        for (int64_t s : shape) n *= s;
+        return n;
+    }
+};
+
+enum class ChannelType { kUint8, kFloat32 };
+
+// The picture: channel c of point i lies at data[i * point_stride + c * channel_stride].
+struct Channels {
+    const void* data = nullptr;
+    ChannelType type = ChannelType::kFloat32;
+    int count = 0;               // C
+    int64_t point_stride = 0;    // in elements
+    int64_t channel_stride = 0;  // in elements
+};
+
+enum class Normalization { kNone, kBefore, kAfter, kSymmetric };
+
+// One pairwise term. Its features are position / position_sigma (fastest grid axis first: x, y, ...), then
+// channel / channel_sigma. Either list may be empty; a term without channels does not look at the picture.
+struct Term {
+    std::vector<float> position_sigma;
+    std::vector<float> channel_sigma;
+    float weight = 0;  // Potts
+    Normalization normalization = Normalization::kSymmetric;
+
+    int dims() const { return static_cast<int>(position_sigma.size() + channel_sigma.size()); }
+};
+
+// The unary side. scores [L, N], label-major; U = -log(max(score, clip)) or U = -score.
+struct Unary {
+    const float* scores = nullptr;
+    int labels = 0;  // L
+    bool logits = false;
+    float clip = 1e-5f;  // smallest probability told apart from 0
+};
+
+}  // namespace densecrf

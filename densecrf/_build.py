@@ -1,0 +1,48 @@
+"""What this build is and what it finds on this machine."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from densecrf import _core
+from densecrf._version import __version__
+
+
+def build_info() -> dict[str, str | int]:
+    """What runs when `densecrf.refine` is called, for bug reports and benchmarks.
+
+    Returns:
+        ``version``; ``isa``, the instruction set in use ("avx512", "avx2" or "baseline"); ``cuda``, whether
+        CUDA tensors can be refined, or why not; ``threads``, how many are used unless the caller says.
+    """
+    return {
+        "version": __version__,
+        "isa": _core.isa(),
+        "cuda": "not built: this version has no CUDA back end",
+        "threads": default_threads(),
+    }
+
+
+def default_threads() -> int:
+    """Threads to use: DENSECRF_NUM_THREADS, else OMP_NUM_THREADS, else the cores this process may use."""
+    for variable in ("DENSECRF_NUM_THREADS", "OMP_NUM_THREADS"):
+        value = os.environ.get(variable, "").split(",")[0].strip()  # OpenMP allows a list, one per nesting level
+        if value.isdecimal() and int(value) > 0:
+            return int(value)
+    return max(1, min(_cores_by_affinity(), _cores_by_quota()))
+
+
+def _cores_by_affinity() -> int:
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def _cores_by_quota() -> int:
+    """Cores' worth of time the control group allows, rounded up: what containers are limited by."""
+    try:
+        quota, period = Path("/sys/fs/cgroup/cpu.max").read_text().split()
+        return -(-int(quota) // int(period))
+    except (OSError, ValueError):  # no control groups, or "max": no limit
+        return 1 << 20

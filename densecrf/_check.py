@@ -1,0 +1,305 @@
+"""Every TypeError and ValueError for what a user passes in.
+
+Each message names the function, the argument, what was needed, what came, and what probably went wrong.
+"""
+
+from __future__ import annotations
+
+import math
+import numbers
+import operator
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from densecrf import _core
+from densecrf._arrays import Given
+
+# Sums of probabilities further from 1 than this are no rounding error, not even of float16.
+SUM_TOLERANCE = 1e-2
+NEGATIVE_TOLERANCE = 1e-6
+
+
+# ---- numbers ------------------------------------------------------------------------------------------------
+
+
+def sigma(function: str, name: str, value: object, count: int | None) -> float | tuple[float, ...]:
+    """A standard deviation: one number, or a sequence of ``count`` of them (of any length if None)."""
+    if isinstance(value, (Sequence, np.ndarray)) and not isinstance(value, (str, bytes)):
+        values = tuple(_positive(function, name, one) for one in value)
+        if not values or (count is not None and len(values) != count):
+            needed = "one or more numbers" if count is None else f"one number or {count}"
+            raise ValueError(f"{function}: {name} must be {needed}, got {len(values)}")
+        return values
+    return _positive(function, name, value)
+
+
+def _positive(function: str, name: str, value: object) -> float:
+    number = _finite(function, name, value)
+    if not 1e-30 < number < 1e30:  # what float32 can divide by
+        raise ValueError(
+            f"{function}: {name} is a standard deviation and must be positive and finite, got {value!r}; "
+            f"to switch a term off, leave it out or give it weight 0"
+        )
+    return number
+
+
+def weight(function: str, value: object) -> float:
+    """A Potts weight."""
+    number = _finite(function, "weight", value)
+    if not 0 <= number < 1e30:
+        raise ValueError(
+            f"{function}: weight must be >= 0 and finite, got {value!r}; "
+            f"neighbours that should differ are not a Potts model"
+        )
+    return number
+
+
+def _finite(function: str, name: str, value: object) -> float:
+    if isinstance(value, (bool, np.bool_)) or not isinstance(value, numbers.Real):
+        raise TypeError(f"{function}: {name} must be a number, got {type(value).__name__}")
+    number = float(value)
+    if not math.isfinite(number):
+        raise ValueError(f"{function}: {name} must be finite, got {value!r}")
+    return number
+
+
+def integer(function: str, name: str, value: object, least: int) -> int:
+    """A whole number from ``least`` up."""
+    try:
+        if isinstance(value, (bool, np.bool_)):
+            raise TypeError
+        number = operator.index(value)  # type: ignore[arg-type]
+    except TypeError:
+        raise TypeError(f"{function}: {name} must be an integer, got {type(value).__name__}") from None
+    if not least <= number < 2**31:
+        raise ValueError(f"{function}: {name} must be an integer >= {least} and < 2^31, got {number}")
+    return number
+
+
+def choice(function: str, name: str, value: object, options: Sequence[str]) -> None:
+    """One of several names."""
+    if value not in options:
+        known = ", ".join(repr(option) for option in options)
+        raise ValueError(f"{function}: {name} must be one of {known}, got {value!r}")
+
+
+def flag(function: str, name: str, value: object) -> bool:
+    """True or False, and nothing that merely looks like it: 0.5 for a flag is an argument in the wrong place."""
+    if not isinstance(value, (bool, np.bool_)):
+        raise TypeError(f"{function}: {name} must be True or False, got {type(value).__name__}")
+    return bool(value)
+
+
+# ---- probabilities ------------------------------------------------------------------------------------------
+
+
+def probs_shape(function: str, probs: Given) -> tuple[int, int, int, int]:
+    """(B, L, H, W) of probabilities that come as (L, H, W) or (B, L, H, W)."""
+    shape = probs.values.shape
+    if not np.issubdtype(probs.values.dtype, np.floating):
+        raise TypeError(
+            f"{function}: probs must be floating point, got {probs.dtype_name}; "
+            f"a map of labels has to become probabilities first"
+        )
+    if len(shape) not in (3, 4):
+        raise ValueError(
+            f"{function}: probs must have shape (L, H, W) or (B, L, H, W), got {shape}; "
+            f"a single foreground probability p is numpy.stack([1 - p, p])"
+        )
+    if 0 in shape:
+        raise ValueError(f"{function}: probs must have at least one label and one pixel, got shape {shape}")
+    batch, labels, height, width = shape if len(shape) == 4 else (1, *shape)
+    return batch, labels, height, width
+
+
+def probs_values(function: str, scores: NDArray[np.float32], from_logits: bool, threads: int) -> None:
+    """Scores [B, L, N]: finite, and probabilities unless they are logits."""
+    for one in scores:
+        found = _core.survey(one, threads)
+        if found["not_finite"]:
+            raise ValueError(
+                f"{function}: probs must be finite, got {found['not_finite']:.0f} NaN or infinite values; "
+                f"logits of -inf can be replaced by -100"
+            )
+        if not from_logits:
+            _distribution(function, found, one.shape[0])
+
+
+def _distribution(function: str, found: dict[str, float], labels: int) -> None:
+    if found["min"] < -NEGATIVE_TOLERANCE:
+        raise ValueError(
+            f"{function}: probs must not be negative, got {found['min']:g}; "
+            f"if these are a network's raw scores pass from_logits=True"
+        )
+    if abs(found["sum_min"] - 1) > SUM_TOLERANCE or abs(found["sum_max"] - 1) > SUM_TOLERANCE:
+        hint = "apply a soft-max over the labels first, or pass raw scores with from_logits=True"
+        if labels == 1:
+            hint = "a single foreground probability p is numpy.stack([1 - p, p])"
+        raise ValueError(
+            f"{function}: probs must sum to 1 over the labels at every pixel, got sums from "
+            f"{found['sum_min']:g} to {found['sum_max']:g}; {hint}"
+        )
+
+
+# ---- the image ----------------------------------------------------------------------------------------------
+
+
+def picture_layout(
+    function: str, image: Given, probs: tuple[int, int, int, int], batched: bool, channel_axis: int | None
+) -> NDArray[Any]:
+    """The image as a view (B, H, W, C), its sizes those of probs (B, L, H, W)."""
+    values = image.values
+    if values.size == 0:
+        raise ValueError(f"{function}: image must not be empty, got shape {values.shape}")
+    batch, _, height, width = probs
+    grey_dims = 3 if batched else 2
+    if values.ndim not in (grey_dims, grey_dims + 1):
+        raise ValueError(_wrong_dims(function, values.shape, batched, image.library))
+    if values.ndim == grey_dims:
+        if channel_axis is not None:
+            raise ValueError(f"{function}: channel_axis is given, but an image of shape {values.shape} has none")
+        picture = values[..., np.newaxis]
+    else:
+        axis = _channel_axis(function, image, (height, width), channel_axis, batched)
+        picture = np.moveaxis(values, axis, -1)
+    if not batched:
+        picture = picture[np.newaxis]
+    if picture.shape[0] != batch:
+        raise ValueError(
+            f"{function}: probs hold {batch} pictures and image {picture.shape[0]}; give one image for each"
+        )
+    if picture.shape[1:3] != (height, width):
+        raise ValueError(_wrong_size(function, values.shape, picture.shape[1:3], probs))
+    return picture
+
+
+def _wrong_dims(function: str, shape: tuple[int, ...], batched: bool, library: str) -> str:
+    colour = "(C, H, W)" if library == "torch" else "(H, W, C)"
+    needed = f"(B, H, W) or (B, {colour[1:]}" if batched else f"(H, W) or {colour}"
+    return (
+        f"{function}: image must have shape {needed} "
+        f"because probs {'have' if batched else 'have no'} a batch axis, got {shape}"
+    )
+
+
+def _channel_axis(function: str, image: Given, size: tuple[int, int], channel_axis: int | None, batched: bool) -> int:
+    shape = image.values.shape
+    if channel_axis is not None:
+        axis = integer(function, "channel_axis", channel_axis, -len(shape))
+        if axis >= len(shape):
+            raise ValueError(f"{function}: channel_axis must be an axis of the image {shape}, got {axis}")
+        if batched and axis % len(shape) == 0:
+            raise ValueError(f"{function}: channel_axis must not be 0, which is the batch axis of the image")
+        return axis
+    first = int(batched)
+    last_fits = shape[first : first + 2] == size
+    first_fits = shape[first + 1 :] == size
+    if last_fits and first_fits:
+        raise ValueError(f"{function}: an image of shape {shape} can be read channels first or last; say channel_axis=")
+    if image.library == "torch":
+        _suggest_axis(function, shape, last_fits and not first_fits, "torch images are (C, H, W)", -1)
+        return first
+    _suggest_axis(function, shape, first_fits and not last_fits, "NumPy images are (H, W, C)", first)
+    return -1
+
+
+def _suggest_axis(function: str, shape: tuple[int, ...], other_way: bool, convention: str, axis: int) -> None:
+    if other_way:
+        raise ValueError(
+            f"{function}: {convention}, and this one of shape {shape} is the other way round; say channel_axis={axis}"
+        )
+
+
+def _wrong_size(function: str, shape: tuple[int, ...], size: tuple[int, ...], probs: tuple[int, int, int, int]) -> str:
+    batch, labels, height, width = probs
+    if (labels, height) == size or (batch, labels) == size:
+        hint = "probs have their labels last; move them first with numpy.moveaxis(probs, -1, -3)"
+    elif (width, height) == size:
+        hint = "height and width are swapped in one of them"
+    else:
+        hint = (
+            f"resize the scores to {size} first, e.g. with torch.nn.functional.interpolate(..., size={size}, "
+            f"mode='bilinear') or skimage.transform.resize"
+        )
+    return (
+        f"{function}: image and probs must have the same height and width, got {size} from an image of shape "
+        f"{shape} and {(height, width)} from probs; {hint}"
+    )
+
+
+def picture_values(function: str, image: Given, picture: NDArray[Any]) -> NDArray[Any]:
+    """The picture in the units of srgb, as uint8 or float32.
+
+    uint8 and other integers stand for themselves. Floats from 0 to 1 are scaled to 0..255, floats from 0 to 255
+    stand for themselves, and any others are refused.
+    """
+    kind = picture.dtype.kind
+    if kind == "b":
+        return picture.astype(np.uint8) * np.uint8(255)
+    if picture.dtype == np.uint8:
+        return picture
+    if kind in "iu":
+        return picture.astype(np.float32)
+    if kind != "f":
+        raise TypeError(f"{function}: image must hold integers or floats, got {image.dtype_name}")
+    low, high = float(picture.min()), float(picture.max())
+    if not (math.isfinite(low) and math.isfinite(high)):
+        raise ValueError(f"{function}: image must be finite, got NaN or infinite values")
+    if low < 0 or high > 255:
+        raise ValueError(
+            f"{function}: a floating point image must lie in 0..1 or 0..255, got {low:g} to {high:g}; "
+            f"if the network's mean was subtracted, pass the picture before that; "
+            f"if these are other units (a scan, a reflectance), pass integers, which stand for themselves"
+        )
+    values = picture.astype(np.float32)
+    return values * np.float32(255) if high <= 1 else values
+
+
+# ---- terms against the image --------------------------------------------------------------------------------
+
+
+def channel_count(function: str, term: object, srgb: float | tuple[float, ...], channels: int) -> tuple[float, ...]:
+    """Srgb as one sigma per channel."""
+    sigmas = srgb if isinstance(srgb, tuple) else (srgb,) * channels
+    if len(sigmas) != channels:
+        raise ValueError(
+            f"{function}: {term!r} has {len(sigmas)} colour sigmas and the image {channels} channels; "
+            f"give one number, or one per channel"
+        )
+    return sigmas
+
+
+def feature_range(function: str, term: object, max_abs: Sequence[float]) -> None:
+    """Features a lattice can tell apart: not too many dimensions, not too many sigmas from end to end."""
+    if len(max_abs) > _core.max_dims:
+        raise ValueError(
+            f"{function}: {term!r} on this image has {len(max_abs)} feature dimensions and at most "
+            f"{_core.max_dims} are possible; reduce the channels, e.g. to their principal components"
+        )
+    bound = _core.elevated_bound(max_abs)
+    if not bound <= _core.max_elevated:
+        raise ValueError(
+            f"{function}: {term!r} has a sigma too small for this image, whose ends would lie {max(max_abs):.3g} "
+            f"sigmas apart; make it at least {bound / _core.max_elevated:.3g} times as large"
+        )
+
+
+# ---- out ----------------------------------------------------------------------------------------------------
+
+
+def out_matches(function: str, out: Given, probs: Given) -> None:
+    """A place for the answer: of the library, shape and dtype of probs, and writable."""
+    if out.library != probs.library or (out.library == "numpy" and out.original is not out.values):
+        raise TypeError(
+            f"{function}: out must be of the same library as probs, "
+            f"got {type(out.original).__name__} for {type(probs.original).__name__}"
+        )
+    if out.values.shape != probs.values.shape:
+        raise ValueError(f"{function}: out must have the shape of probs {probs.values.shape}, got {out.values.shape}")
+    if out.dtype_name != probs.dtype_name:
+        raise TypeError(f"{function}: out must have the dtype of probs {probs.dtype_name}, got {out.dtype_name}")
+    if not out.values.flags.writeable:
+        raise ValueError(f"{function}: out must be writable, got a read-only array")

@@ -1,0 +1,88 @@
+"""The one call: probabilities in, crisp probabilities out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from densecrf import _arrays, _core
+from densecrf._request import CLIP, Request, make_request
+from densecrf.terms import Term
+
+
+def refine(
+    image: Any,
+    probs: Any,
+    *,
+    terms: Sequence[Term] | None = None,
+    preset: str = "deeplab-v2",
+    iterations: int = 10,
+    from_logits: bool = False,
+    channel_axis: int | None = None,
+    num_threads: int | None = None,
+    out: Any = None,
+) -> Any:
+    """Refines a network's label probabilities so that they follow the edges of the image.
+
+    Mean-field inference in a fully connected CRF with Potts compatibility (Krähenbühl & Koltun 2011, algorithm
+    1). The unary energy is ``-log(max(probs, 1e-5))``, or ``-probs`` with ``from_logits``. There is no gradient.
+
+    Args:
+        image: the picture the network saw, at the size of ``probs``. NumPy ``(H, W)`` or ``(H, W, C)``, torch
+            ``(H, W)`` or ``(C, H, W)``, with any number of channels; with a leading B for batches. Integers
+            stand for themselves; floats from 0 to 1 are scaled to 0..255, floats up to 255 stand for
+            themselves. Not mean-subtracted.
+        probs: ``(L, H, W)`` or ``(B, L, H, W)`` label probabilities, each pixel summing to 1; float16, bfloat16,
+            float32 or float64 (computed in float32). NumPy array or torch CPU tensor, never modified.
+        terms: pairwise terms, a list of `densecrf.Gaussian` and `densecrf.Bilateral`; overrides ``preset``.
+        preset: the name of a published parameter set; ``densecrf.presets`` lists them.
+        iterations: of mean field; 0 gives ``probs`` clipped at 1e-5 and normalised.
+        from_logits: ``probs`` are raw scores, from before the soft-max.
+        channel_axis: the axis of ``image`` that holds the channels, where it is not where it usually is.
+        num_threads: how many threads to use; by default ``DENSECRF_NUM_THREADS``, ``OMP_NUM_THREADS`` or all
+            cores of this process. The result is the same bit for bit.
+        out: an array like ``probs`` to write the result to.
+
+    Returns:
+        The marginals, with the library, shape and dtype of ``probs``; ``out`` if given.
+
+    Raises:
+        TypeError, ValueError: an argument is not what it should be; the message says how to mend it.
+        MemoryError: the memory for this picture cannot be had; nothing was computed.
+    """
+    request = make_request(
+        "densecrf.refine",
+        image,
+        probs,
+        terms=terms,
+        preset=preset,
+        iterations=iterations,
+        from_logits=from_logits,
+        channel_axis=channel_axis,
+        num_threads=num_threads,
+        out=out,
+    )
+    shape = request.probs.values.shape
+    result = _arrays.place_for(shape, (request.scores, request.pictures), request.out)
+    _infer(request, result.reshape(request.scores.shape))
+    return _arrays.give_back(result, request.probs, request.out)
+
+
+def _infer(request: Request, marginals: Any) -> None:
+    """Runs the compiled core on every picture; marginals [B, L, N] is written."""
+    _, height, width, channels = request.pictures.shape
+    terms = [
+        _core.Term(term.position_sigma, term.channel_sigma, term.weight, term.normalization) for term in request.terms
+    ]
+    for picture, scores, answer in zip(request.pictures, request.scores, marginals, strict=True):
+        _core.infer(
+            scores,
+            (height, width),
+            picture.reshape(height * width, channels),
+            terms,
+            request.iterations,
+            request.from_logits,
+            CLIP,
+            request.threads,
+            answer,
+        )

@@ -1,0 +1,106 @@
+"""The exact answer, by summing over all pairs of pixels in float64: the oracle, and the maths in a page.
+
+For pictures of up to a few thousand pixels: a term takes memory and time of N^2.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from densecrf import _arrays
+from densecrf._request import CLIP, FullTerm, Request, make_request
+from densecrf.terms import Term
+
+MAX_PIXELS = 1 << 14  # a kernel of this many pixels takes 2 GiB
+
+Matrix = NDArray[np.float64]
+
+
+def refine(
+    image: Any,
+    probs: Any,
+    *,
+    terms: Sequence[Term] | None = None,
+    preset: str = "deeplab-v2",
+    iterations: int = 10,
+    from_logits: bool = False,
+    channel_axis: int | None = None,
+    num_threads: int | None = None,
+    out: Any = None,
+) -> Any:
+    """What `densecrf.refine` approximates, exactly: same arguments, same result, all pairs of pixels summed.
+
+    The lattice's kernel is not the exact one; see docs/accuracy.md for how far apart the answers are.
+
+    Raises:
+        TypeError, ValueError: as `densecrf.refine`; also ValueError for more than 16384 pixels.
+    """
+    request = make_request(
+        "densecrf.reference.refine",
+        image,
+        probs,
+        terms=terms,
+        preset=preset,
+        iterations=iterations,
+        from_logits=from_logits,
+        channel_axis=channel_axis,
+        num_threads=num_threads,
+        out=out,
+    )
+    n_points = request.scores.shape[2]
+    if n_points > MAX_PIXELS:
+        raise ValueError(
+            f"densecrf.reference.refine: at most {MAX_PIXELS} pixels, got {n_points}; "
+            f"it sums over all pairs; use densecrf.refine"
+        )
+    marginals = [_infer(request, b) for b in range(len(request.scores))]
+    result = np.stack(marginals).reshape(request.probs.values.shape).astype(np.float32)
+    return _arrays.give_back(result, request.probs, request.out)
+
+
+def _infer(request: Request, item: int) -> Matrix:
+    """Mean field (Krähenbühl & Koltun 2011, algorithm 1); returns Q [L, N]."""
+    scores = request.scores[item].astype(np.float64)
+    unary = -scores if request.from_logits else -np.log(np.maximum(scores, CLIP))
+    filters = [(term.weight, kernel(request.pictures[item], term)) for term in request.terms]
+    Q = softmax(-unary)
+    for _ in range(request.iterations):
+        message = sum((weight * (Q @ k.T) for weight, k in filters), np.zeros_like(Q))
+        Q = softmax(-unary + message)  # Potts: the mass of the own label, up to a constant
+    return Q
+
+
+def kernel(picture: NDArray[Any], term: FullTerm) -> Matrix:
+    """The normalised kernel [N, N] of a term on a picture [H, W, C]; its own pixel included."""
+    f = features(picture, term)
+    squared = (f**2).sum(1)
+    k: Matrix = np.exp(-0.5 * np.maximum(squared[:, None] + squared[None, :] - 2 * f @ f.T, 0))
+    norm: Matrix = k.sum(1)
+    if term.normalization == "symmetric":
+        k /= np.sqrt(norm[:, None] * norm[None, :])
+    elif term.normalization == "after":
+        k /= norm[:, None]
+    elif term.normalization == "before":
+        k /= norm[None, :]
+    return k
+
+
+def features(picture: NDArray[Any], term: FullTerm) -> Matrix:
+    """Position and colour in units of their sigmas, [N, D] (Krähenbühl & Koltun 2011, section 2)."""
+    height, width, channels = picture.shape
+    y, x = np.mgrid[:height, :width]
+    columns = [x.ravel() / term.position_sigma[0], y.ravel() / term.position_sigma[1]]
+    colours = picture.reshape(-1, channels).astype(np.float64)
+    columns += [colours[:, c] / s for c, s in enumerate(term.channel_sigma)]
+    return np.stack(columns, 1)
+
+
+def softmax(exponents: Matrix) -> Matrix:
+    """Soft-max over labels, [L, N]."""
+    e = np.exp(exponents - exponents.max(0))
+    normalised: Matrix = e / e.sum(0)
+    return normalised
