@@ -80,13 +80,13 @@ KeySteps<kWords> key_steps(const KeyLayout& layout) {
     return steps;
 }
 
-// The key of vertex 0 of lane l's simplex.
-template <int kWords, int kLanes, int kCapacity>
+// The key of vertex 0 of a simplex; remainder0(i) is its coordinate i.
+template <int kWords, class Coordinates>
 DENSECRF_HD Key<kWords> vertex0_key(const KeyLayout& layout, const KeySteps<kWords>& steps,
-                                    const Simplices<kLanes, kCapacity>& simplices, int l) {
+                                    const Coordinates& remainder0) {
     Key<kWords> key = {};
     for (int i = 0; i < layout.dims; ++i) {
-        const auto field = static_cast<uint64_t>(static_cast<int32_t>(simplices.remainder0[i][l]) + layout.bias);
+        const auto field = static_cast<uint64_t>(remainder0(i) + layout.bias);
         for (int w = 0; w < kWords; ++w) key.word[w] += steps.unit[i].word[w] * field;
     }
     return key;

@@ -49,100 +49,91 @@ inline float slice_scale(int dims) {
     return 1.0f / (1.0f + std::exp2(static_cast<float>(-dims)));
 }
 
-// The simplex around each of kLanes points.
-template <int kLanes, int kCapacity = kMaxDims + 1>
-struct Simplices {
-    float remainder0[kCapacity][kLanes];   // the remainder-0 vertex, coordinates 0..dims
-    int32_t axis_at[kCapacity][kLanes];    // axis_at[q]: the axis whose offset from remainder0 has rank q
-    float barycentric[kCapacity][kLanes];  // weight of vertex r
+// One point at a time. A back end that works on several brings its own lanes, with vectors for these types.
+struct OneLane {
+    using Float = float;
+    using Int = int32_t;
+
+    DENSECRF_HD Float broadcast(float x) { return x; }
+    DENSECRF_HD Int broadcast(int32_t x) { return x; }
+    DENSECRF_HD Int less(Float a, Float b) { return -static_cast<Int>(a < b); }  // -1 where true
+    DENSECRF_HD Int less(Int a, Int b) { return -static_cast<Int>(a < b); }
+    DENSECRF_HD Int equal(Int a, Int b) { return -static_cast<Int>(a == b); }
+    DENSECRF_HD Float select(Int mask, Float a, Float b) { return mask ? a : b; }
+    DENSECRF_HD Int select(Int mask, Int a, Int b) { return mask ? a : b; }
+    DENSECRF_HD Int to_int(Float x) { return static_cast<Int>(x); }
+    DENSECRF_HD Float to_float(Int x) { return static_cast<Float>(x); }
 };
 
-namespace detail {
+// The simplex around a point, or around each of several.
+template <class Lanes, int kCapacity = kMaxDims + 1>
+struct Simplex {
+    typename Lanes::Int remainder0[kCapacity];     // the remainder-0 vertex, coordinates 0..dims
+    typename Lanes::Int axis_at[kCapacity];        // axis_at[q]: the axis whose offset from remainder0 has rank q
+    typename Lanes::Float barycentric[kCapacity];  // weight of vertex r
+};
 
-// Round half to even without a library call; good for |x| < 2^22.
-DENSECRF_HD float round_even(float x) {
-    const float magic = 12582912.0f;  // 1.5 * 2^23
-    return (x + magic) - magic;
-}
-
-// Rank of every axis by its offset from remainder 0, largest first; ties go to the lower axis.
-template <int kLanes, int kCapacity>
-DENSECRF_HD void rank_axes(int dims, const float (&offset)[kCapacity][kLanes],
-                           int32_t (&rank)[kCapacity][kLanes]) {
-    for (int i = 0; i <= dims; ++i)
-        for (int l = 0; l < kLanes; ++l) rank[i][l] = 0;
-    for (int i = 0; i < dims; ++i) {
-        for (int j = i + 1; j <= dims; ++j) {
-            for (int l = 0; l < kLanes; ++l) {
-                const int32_t behind = offset[i][l] < offset[j][l] ? 1 : 0;
-                rank[i][l] += behind;
-                rank[j][l] += 1 - behind;
-            }
-        }
-    }
-}
-
-}  // namespace detail
-
-// features [dims][kLanes] -> simplices. `scale` [dims] is simplex_scale.
-template <int kLanes, int kCapacity>
-DENSECRF_HD void find_simplices(int dims, const float* scale, const float (*features)[kLanes],
-                                Simplices<kLanes, kCapacity>& out) {
-    float elevated[kCapacity][kLanes], offset[kCapacity][kLanes];
-    int32_t rank[kCapacity][kLanes];
+// features [dims] -> simplex. `scale` [dims] is simplex_scale.
+template <class Lanes, int kCapacity>
+DENSECRF_HD void find_simplex(int dims, const float* scale, const typename Lanes::Float* features,
+                              Simplex<Lanes, kCapacity>& out) {
+    using Float = typename Lanes::Float;
+    using Int = typename Lanes::Int;
+    Float elevated[kCapacity], offset[kCapacity], nearest[kCapacity];
+    Int rank[kCapacity];
     const float period = static_cast<float>(dims + 1), inverse = 1.0f / period;
+    const Float magic = Lanes::broadcast(12582912.0f);  // x + magic - magic rounds half to even, |x| < 2^22
 
     // Onto the hyperplane where the coordinates sum to zero.
-    float sum[kLanes] = {};
+    Float sum = Lanes::broadcast(0.0f);
     for (int j = dims; j >= 1; --j) {
-        for (int l = 0; l < kLanes; ++l) {
-            const float c = features[j - 1][l] * scale[j - 1];
-            elevated[j][l] = sum[l] - static_cast<float>(j) * c;
-            sum[l] += c;
-        }
+        const Float c = features[j - 1] * scale[j - 1];
+        elevated[j] = sum - static_cast<float>(j) * c;
+        sum += c;
     }
-    for (int l = 0; l < kLanes; ++l) elevated[0][l] = sum[l];
+    elevated[0] = sum;
 
     // The nearest point with all coordinates multiples of the period; excess counts how far off the plane it is.
-    float excess[kLanes] = {};
+    Float excess = Lanes::broadcast(0.0f);
     for (int i = 0; i <= dims; ++i) {
-        for (int l = 0; l < kLanes; ++l) {
-            const float nearest = detail::round_even(elevated[i][l] * inverse);
-            excess[l] += nearest;
-            out.remainder0[i][l] = nearest * period;
-            offset[i][l] = elevated[i][l] - out.remainder0[i][l];
+        const Float periods = (elevated[i] * inverse + magic) - magic;
+        excess += periods;
+        nearest[i] = periods * period;
+        offset[i] = elevated[i] - nearest[i];
+    }
+
+    // Rank of every axis by its offset, largest first; ties go to the lower axis.
+    for (int i = 0; i <= dims; ++i) rank[i] = Lanes::to_int(excess);
+    for (int i = 0; i < dims; ++i) {
+        for (int j = i + 1; j <= dims; ++j) {
+            const Int behind = Lanes::less(offset[i], offset[j]);
+            rank[i] -= behind;
+            rank[j] += 1 + behind;
         }
     }
-    detail::rank_axes<kLanes, kCapacity>(dims, offset, rank);
 
-    // Back onto the plane: the axes that were rounded furthest give way.
+    // Back onto the plane: the axes that were rounded furthest give way, and their ranks wrap around.
     for (int i = 0; i <= dims; ++i) {
-        for (int l = 0; l < kLanes; ++l) {
-            const int32_t shifted = rank[i][l] + static_cast<int32_t>(excess[l]);
-            const int32_t wrap = shifted < 0 ? 1 : (shifted > dims ? -1 : 0);
-            rank[i][l] = shifted + wrap * (dims + 1);
-            out.remainder0[i][l] += static_cast<float>(wrap) * period;
-            offset[i][l] = (elevated[i][l] - out.remainder0[i][l]) * inverse;
-        }
+        const Int wrap = Lanes::less(Lanes::broadcast(dims), rank[i]) - Lanes::less(rank[i], Lanes::broadcast(0));
+        rank[i] += wrap * (dims + 1);
+        nearest[i] += Lanes::to_float(wrap) * period;
+        out.remainder0[i] = Lanes::to_int(nearest[i]);
+        offset[i] = (elevated[i] - nearest[i]) * inverse;
     }
 
     // Sort by rank with selects: no indexed stores, so vectors and registers stay what they are.
+    Float at_rank[kCapacity];
     for (int q = 0; q <= dims; ++q) {
-        for (int l = 0; l < kLanes; ++l) {
-            out.axis_at[q][l] = 0;
-            elevated[q][l] = 0.0f;  // from here on: the offset at rank q
-        }
-        for (int i = 0; i <= dims; ++i) {
-            for (int l = 0; l < kLanes; ++l) {
-                const bool here = rank[i][l] == q;
-                out.axis_at[q][l] = here ? i : out.axis_at[q][l];
-                elevated[q][l] = here ? offset[i][l] : elevated[q][l];
-            }
+        out.axis_at[q] = Lanes::broadcast(0);
+        at_rank[q] = offset[0];
+        for (int i = 1; i <= dims; ++i) {
+            const Int here = Lanes::equal(rank[i], Lanes::broadcast(q));
+            out.axis_at[q] = Lanes::select(here, Lanes::broadcast(i), out.axis_at[q]);
+            at_rank[q] = Lanes::select(here, offset[i], at_rank[q]);
         }
     }
-    for (int r = 1; r <= dims; ++r)
-        for (int l = 0; l < kLanes; ++l) out.barycentric[r][l] = elevated[dims - r][l] - elevated[dims - r + 1][l];
-    for (int l = 0; l < kLanes; ++l) out.barycentric[0][l] = elevated[dims][l] + (1.0f - elevated[0][l]);
+    for (int r = 1; r <= dims; ++r) out.barycentric[r] = at_rank[dims - r] - at_rank[dims - r + 1];
+    out.barycentric[0] = at_rank[dims] + (1.0f - at_rank[0]);
 }
 
 }  // namespace densecrf

@@ -2,13 +2,9 @@
 #pragma once
 
 #include "../problem.h"
-#include "../simplex.h"
+#include "simplices.h"
 
 namespace densecrf::cpu {
-
-constexpr int kLanes = 8;  // points whose simplices are found side by side
-
-using FeatureLanes = float[kMaxDims][kLanes];
 
 // Features of one term: position / sigma, then channel / sigma (Krähenbühl & Koltun 2011, section 2).
 class Features {

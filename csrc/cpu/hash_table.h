@@ -1,16 +1,20 @@
-// Lattice key -> vertex number. Open addressing with linear probing, at most half full, grows by doubling.
+// Lattice key -> vertex number: which of a list of keys is this one?
+//
+// The table holds one byte and one number a slot; keys stay in the list they are numbered by. Most look-ups for
+// neighbours find nothing, and they are settled by the bytes alone, which fit the cache when keys would not.
 #pragma once
 
-#include <algorithm>
 #include <cstdint>
-#include <vector>
+#include <cstring>
 
 #include "../lattice_key.h"
+#include "memory.h"
 
 namespace densecrf::cpu {
 
 constexpr uint32_t kNoVertex = 0xFFFFFFFFu;
 
+// Open addressing with linear probing, at most half full; grows by doubling.
 template <int kWords>
 class HashTable {
   public:
@@ -21,51 +25,64 @@ class HashTable {
         resize(capacity);
     }
 
-    size_t size() const { return size_; }
-
-    // The number stored with key; if there is none, stores `fresh` and returns it.
-    uint32_t find_or_insert(const Key<kWords>& key, uint32_t fresh) {
-        Slot& slot = slots_[probe(key)];
-        if (slot.vertex == kNoVertex) {
-            slot = {key, fresh};
-            if (2 * ++size_ > slots_.size()) grow();
-            return fresh;
-        }
-        return slot.vertex;
+    // The vertex of `key` in keys [vertices]; if it is not there, enters `fresh` for it and returns that. The
+    // caller appends the key to the list then.
+    uint32_t find_or_insert(const Key<kWords>& key, const Key<kWords>* keys, uint32_t fresh) {
+        const uint64_t h = hash(key);
+        const size_t at = probe(h, key, keys);
+        if (tag_[at] != kEmpty) return vertex_[at];
+        tag_[at] = tag_of(h);
+        vertex_[at] = fresh;
+        if (2 * ++size_ > tag_.size()) grow(keys, fresh, key);
+        return fresh;
     }
 
-    uint32_t find(const Key<kWords>& key) const { return slots_[probe(key)].vertex; }
+    uint32_t find(uint64_t h, const Key<kWords>& key, const Key<kWords>* keys) const {
+        const size_t at = probe(h, key, keys);
+        return tag_[at] == kEmpty ? kNoVertex : vertex_[at];
+    }
 
-    // Asks for the cache line that find(key) will look at first.
-    void prefetch(const Key<kWords>& key) const { __builtin_prefetch(&slots_[hash(key) & mask_]); }
+    // Asks for the memory that a find with this hash will look at first.
+    void prefetch(uint64_t h) const { __builtin_prefetch(&tag_[h & mask_]); }
 
   private:
-    struct Slot {
-        Key<kWords> key;
-        uint32_t vertex;
-    };
+    static constexpr uint8_t kEmpty = 0;
+
+    // From bits of the hash that choose neither slot nor shard.
+    static uint8_t tag_of(uint64_t h) { return static_cast<uint8_t>((h >> 48) | 1); }
 
     // The slot that holds the key, or the empty one where it belongs.
-    size_t probe(const Key<kWords>& key) const {
-        size_t at = hash(key) & mask_;
-        while (slots_[at].vertex != kNoVertex && !(slots_[at].key == key)) at = (at + 1) & mask_;
+    size_t probe(uint64_t h, const Key<kWords>& key, const Key<kWords>* keys) const {
+        const uint8_t tag = tag_of(h);
+        size_t at = h & mask_;
+        while (tag_[at] != kEmpty && !(tag_[at] == tag && keys[vertex_[at]] == key)) at = (at + 1) & mask_;
         return at;
     }
 
     void resize(size_t capacity) {
-        slots_.assign(capacity, Slot{{}, kNoVertex});
+        tag_ = Array<uint8_t>(capacity);
+        vertex_ = Array<uint32_t>(capacity);
+        std::memset(tag_.data(), kEmpty, capacity);
         mask_ = capacity - 1;
     }
 
-    void grow() {
-        std::vector<Slot> old;
-        old.swap(slots_);
-        resize(2 * old.size());
-        for (const Slot& slot : old)
-            if (slot.vertex != kNoVertex) slots_[probe(slot.key)] = slot;
+    // `fresh` is in the table already, but its key is not in the list yet.
+    void grow(const Key<kWords>* keys, uint32_t fresh, const Key<kWords>& fresh_key) {
+        const Array<uint8_t> old_tag = std::move(tag_);
+        const Array<uint32_t> old_vertex = std::move(vertex_);
+        resize(2 * old_tag.size());
+        for (size_t i = 0; i < old_tag.size(); ++i) {
+            if (old_tag[i] == kEmpty) continue;
+            const uint32_t vertex = old_vertex[i];
+            size_t at = hash(vertex == fresh ? fresh_key : keys[vertex]) & mask_;
+            while (tag_[at] != kEmpty) at = (at + 1) & mask_;
+            tag_[at] = old_tag[i];
+            vertex_[at] = vertex;
+        }
     }
 
-    std::vector<Slot> slots_;
+    Array<uint8_t> tag_;      // [capacity]
+    Array<uint32_t> vertex_;  // [capacity]
     size_t mask_ = 0;
     size_t size_ = 0;
 };

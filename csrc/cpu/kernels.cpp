@@ -11,7 +11,7 @@
 namespace densecrf::cpu {
 
 // From embed.cpp, built for the same instruction set.
-void DENSECRF_JOIN(simplices_, DENSECRF_ISA)(int, const float*, const FeatureLanes&, Simplices<kLanes>&);
+void DENSECRF_JOIN(simplices_, DENSECRF_ISA)(int, const float*, const FeatureLanes&, SimplexLanes&);
 
 namespace {
 
@@ -63,12 +63,14 @@ struct Row<1> {
     __attribute__((always_inline)) void scale(float weight) { v *= weight; }
 };
 
-// Calls body with the number of corners as a constant where it is a usual one (a 2-D Gaussian, an RGB bilateral
-// term, both), so that the loop over corners is unrolled; with 0 otherwise.
-template <int kCorners>
+// A number known to the compiler, so that loops over it are unrolled; 0 stands for one that is not.
+template <int kValue>
 struct Constant {
-    static constexpr int value = kCorners;
+    static constexpr int value = kValue;
 };
+
+// Calls body with the number of corners as a constant where it is a usual one: a 2-D Gaussian, an RGB bilateral
+// term, both.
 
 template <class Body>
 DENSECRF_INLINE void with_corners(int per_point, const Body& body) {
@@ -192,7 +194,10 @@ void softmax_shifted(int labels, float floor, const float* x, float* q, int stri
     for (int l = 0; l < labels; ++l) q[l] /= sum;
 }
 
-void softmax(int count, int labels, float floor, const float* x, float* q, int stride) {
+template <class Stride>
+DENSECRF_INLINE void softmax_groups(int count, int labels, float floor, const float* x, float* q, int any_stride,
+                                    Stride constant) {
+    const int stride = constant.value ? constant.value : any_stride;
     const F8 low = broadcast8(floor), high = broadcast8(127.0f);
     for (int p = 0; p < count; p += 8, x += 8 * stride, q += 8 * stride) {
         F8 sum[8];
@@ -206,11 +211,24 @@ void softmax(int count, int labels, float floor, const float* x, float* q, int s
         }
         transpose8(sum);
         const F8 total = ((sum[0] + sum[1]) + (sum[2] + sum[3])) + ((sum[4] + sum[5]) + (sum[6] + sum[7]));
-        const F8 inverse = 1.0f / total;
+        float inverse[8];
+        store8(inverse, 1.0f / total);
         for (int i = 0; i < 8; ++i)
-            for (int l = 0; l < stride; l += 8) store8(q + i * stride + l, load8(q + i * stride + l) * inverse[i]);
-        if (any((total > 0x1p100f) | (total < 0x1p-20f)))
-            for (int i = 0; i < 8; ++i) softmax_shifted(labels, floor, x + i * stride, q + i * stride, stride);
+            for (int l = 0; l < stride; l += 8)
+                store8(q + i * stride + l, load8(q + i * stride + l) * inverse[i]);
+        const I8 out_of_range = (total > 0x1p100f) | (total < 0x1p-20f);
+        if (any(out_of_range))
+            for (int i = 0; i < 8; ++i)
+                if (out_of_range[i]) softmax_shifted(labels, floor, x + i * stride, q + i * stride, stride);
+    }
+}
+
+void softmax(int count, int labels, float floor, const float* x, float* q, int stride) {
+    switch (stride) {
+        case 8: return softmax_groups(count, labels, floor, x, q, stride, Constant<8>());
+        case 16: return softmax_groups(count, labels, floor, x, q, stride, Constant<16>());
+        case 24: return softmax_groups(count, labels, floor, x, q, stride, Constant<24>());
+        default: return softmax_groups(count, labels, floor, x, q, stride, Constant<0>());
     }
 }
 

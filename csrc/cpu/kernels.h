@@ -7,8 +7,7 @@
 
 #include <cstdint>
 
-#include "../simplex.h"
-#include "features.h"
+#include "simplices.h"
 
 namespace densecrf::cpu {
 
@@ -49,7 +48,7 @@ struct Kernels {
 
     BlockKernels one, eight, sixteen;
 
-    void (*simplices)(int dims, const float* scale, const FeatureLanes& features, Simplices<kLanes>& out);
+    void (*simplices)(int dims, const float* scale, const FeatureLanes& features, SimplexLanes& out);
 
     // Points first .. first + count - 1 -> x [count][stride]: log2 of the unnormalised marginals, largest label
     // at 0, labels beyond L far below. scratch [stride * 8].

@@ -107,6 +107,7 @@ void Lattice::number_rows() {
             first.push_back(static_cast<uint32_t>(rows_));
             if (p < order_.partitions()) rows_ += builders_[t]->partition_rows(p);
         }
+        builders_[t]->join_partitions();
     }
 }
 

@@ -60,7 +60,9 @@ class BlockedValues {
 
 // Room for one run of points: exponents x, marginals q [kRunLength, padded labels], and columns to transpose.
 struct Scratch {
-    explicit Scratch(int stride) : x(kRunLength * stride), q(kRunLength * stride), columns(8 * stride) {}
+    explicit Scratch(int stride) : x(kRunLength * stride), q(kRunLength * stride), columns(8 * stride) {
+        std::memset(x.data(), 0, x.size() * sizeof(float));  // rows beyond a run's end are read, not used
+    }
     Array<float> x, q, columns;
 };
 

@@ -4,6 +4,8 @@
 #include <cstdlib>
 #include <fstream>
 #include <limits>
+#include <mutex>
+#include <vector>
 
 #if defined(__linux__)
 #include <sys/mman.h>
@@ -44,6 +46,72 @@ std::string megabytes(size_t bytes) {
     return std::to_string(bytes >> 20) + " MiB";
 }
 
+// Small sizes in cache lines, large ones in huge pages: a block kept from one picture fits the next.
+size_t rounded(size_t bytes) {
+    const size_t unit = bytes >= kHugePage ? kHugePage : kAlignment;
+    return (bytes + unit - 1) / unit * unit;
+}
+
+size_t alignment(size_t rounded_bytes) { return rounded_bytes >= kHugePage ? kHugePage : kAlignment; }
+
+// Blocks released by earlier calls, for calls to come: pictures of a data set are alike, and the system takes
+// longer to clear fresh pages than some of the steps take to fill them. Bounded; never waits for a lock, so
+// that a child forked at any moment runs.
+class Keep {
+  public:
+    void* take(size_t bytes) {
+        const std::unique_lock<std::mutex> lock(mutex_, std::try_to_lock);
+        if (!lock) return nullptr;
+        for (Block& block : blocks_) {
+            if (block.bytes != bytes) continue;
+            void* memory = block.memory;
+            total_ -= bytes;
+            block = blocks_.back();
+            blocks_.pop_back();
+            return memory;
+        }
+        return nullptr;
+    }
+
+    bool give(void* memory, size_t bytes) {
+        const std::unique_lock<std::mutex> lock(mutex_, std::try_to_lock);
+        if (!lock || bytes < kHugePage || bytes > kMost || blocks_.capacity() == 0) return false;
+        while (total_ + bytes > kMost || blocks_.size() == blocks_.capacity()) drop_oldest();
+        blocks_.push_back({memory, bytes});
+        total_ += bytes;
+        return true;
+    }
+
+  private:
+    struct Block {
+        void* memory;
+        size_t bytes;
+    };
+
+    void drop_oldest() {
+        ::operator delete(blocks_.front().memory, std::align_val_t{alignment(blocks_.front().bytes)});
+        total_ -= blocks_.front().bytes;
+        blocks_.erase(blocks_.begin());
+    }
+
+    static std::vector<Block> room() {
+        std::vector<Block> blocks;
+        blocks.reserve(64);
+        return blocks;
+    }
+
+    static constexpr size_t kMost = size_t{256} << 20;
+
+    std::mutex mutex_;
+    std::vector<Block> blocks_ = room();
+    size_t total_ = 0;
+};
+
+Keep& keep() {
+    static Keep* kept = new Keep;  // never destroyed: arrays may outlive static objects
+    return *kept;
+}
+
 // glibc's default allocator fails only when address space is gone; this asks whether the pages exist.
 constexpr size_t kTooSmallToAsk = size_t{64} << 20;
 
@@ -59,19 +127,18 @@ void require_memory(size_t bytes) {
 
 void* allocate(size_t bytes) {
     if (bytes == 0) return nullptr;
+    if (void* kept = keep().take(rounded(bytes))) return kept;
     require_memory(bytes);
-    const size_t alignment = bytes >= kHugePage ? kHugePage : kAlignment;
-    const size_t rounded = (bytes + kAlignment - 1) / kAlignment * kAlignment;
-    void* memory = ::operator new(rounded, std::align_val_t{alignment});
+    void* memory = ::operator new(rounded(bytes), std::align_val_t{alignment(rounded(bytes))});
 #if defined(__linux__) && defined(MADV_HUGEPAGE)
-    if (alignment == kHugePage) madvise(memory, rounded, MADV_HUGEPAGE);  // a fault per 2 MiB instead of 512
+    if (rounded(bytes) >= kHugePage) madvise(memory, rounded(bytes), MADV_HUGEPAGE);  // fewer page faults
 #endif
     return memory;
 }
 
 void release(void* memory, size_t bytes) noexcept {
-    if (memory == nullptr) return;
-    ::operator delete(memory, std::align_val_t{bytes >= kHugePage ? kHugePage : kAlignment});
+    if (memory == nullptr || keep().give(memory, rounded(bytes))) return;
+    ::operator delete(memory, std::align_val_t{alignment(rounded(bytes))});
 }
 
 }  // namespace densecrf::cpu

@@ -34,8 +34,9 @@ class Array {
     Array(Array&& other) noexcept
         : data_(std::exchange(other.data_, nullptr)), size_(std::exchange(other.size_, 0)) {}
     Array& operator=(Array&& other) noexcept {
-        std::swap(data_, other.data_);
-        std::swap(size_, other.size_);
+        release(data_, size_ * sizeof(T));
+        data_ = std::exchange(other.data_, nullptr);
+        size_ = std::exchange(other.size_, 0);
         return *this;
     }
     ~Array() { release(data_, size_ * sizeof(T)); }

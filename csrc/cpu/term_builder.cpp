@@ -4,6 +4,7 @@
 #include <stdexcept>
 #include <string>
 
+#include "features.h"
 #include "hash_table.h"
 
 namespace densecrf::cpu {
@@ -21,74 +22,83 @@ class TypedTermBuilder final : public TermBuilder {
           layout_(layout),
           steps_(key_steps<kWords>(layout)),
           lattice_(lattice),
-          keys_(order.partitions()) {
+          partition_keys_(order.partitions()) {
         for (int i = 0; i < layout.dims; ++i) scale_[i] = simplex_scale(layout.dims, i);
-        for (int s = 0; s < shards(); ++s) tables_.emplace_back(0);
-        lattice_.shared.resize(shards());
+        for (int s = 0; s < kShards; ++s) tables_.emplace_back(0);
+        lattice_.shared.resize(kShards);
         lattice_.axes.resize(layout.dims + 1);
     }
 
     void embed(int partition, const CornerStore& corners) override {
-        HashTable<kWords> table(order_.first_point(partition + 1) - order_.first_point(partition));
-        Walk walk(layout_.dims);
+        const int64_t points = order_.first_point(partition + 1) - order_.first_point(partition);
+        HashTable<kWords> table(static_cast<size_t>(points) / 2);
+        Walk walk;
         for (const Run* run = order_.begin(partition); run != order_.end(partition); ++run)
-            embed_run(*run, corners, table, keys_[partition], walk);
-        if (order_.partitions() == 1) tables_[0] = std::move(table);
+            embed_run(*run, corners, table, partition_keys_[partition], walk);
     }
 
     uint32_t partition_rows(int partition) const override {
-        return static_cast<uint32_t>(keys_[partition].size());
+        return static_cast<uint32_t>(partition_keys_[partition].size());
     }
 
-    int shards() const override { return order_.partitions() == 1 ? 1 : kShards; }
+    void join_partitions() override {
+        keys_ = Array<Key<kWords>>(rows());
+        size_t row = 0;
+        for (std::vector<Key<kWords>>& keys : partition_keys_) {
+            std::copy(keys.begin(), keys.end(), keys_.data() + row);
+            row += keys.size();
+            std::vector<Key<kWords>>().swap(keys);
+        }
+    }
+
+    int shards() const override { return kShards; }
 
     void merge(int shard) override {
-        if (shards() == 1) return;  // the only partition's table is the table
-        HashTable<kWords> table(0);
-        for (int p = 0; p < order_.partitions(); ++p) {
-            const uint32_t first = lattice_.first_row[p];
-            for (uint32_t v = 0; v < keys_[p].size(); ++v) {
-                if (shard_of(keys_[p][v]) != shard) continue;
-                const uint32_t canonical = table.find_or_insert(keys_[p][v], first + v);
-                if (canonical != first + v) lattice_.shared[shard].push_back({first + v, canonical});
-            }
+        HashTable<kWords>& table = tables_[shard];
+        table = HashTable<kWords>(keys_.size() / kShards);
+        const uint32_t first = first_row();
+        for (uint32_t row = 0; row < keys_.size(); ++row) {
+            if (shard_of(hash(keys_[row])) != shard) continue;
+            const uint32_t canonical = table.find_or_insert(keys_[row], keys_.data(), row);
+            if (canonical != row) lattice_.shared[shard].push_back({first + row, first + canonical});
         }
-        tables_[shard] = std::move(table);
     }
 
     void find_chains(int axis) override {
-        const uint32_t origin = lattice_.first_row.front();
-        const std::vector<uint32_t> next = next_along(axis);
+        const Array<uint32_t> next = next_along(axis);
         std::vector<uint8_t> has_previous(next.size());
-        for (uint32_t n : next)
-            if (n != kNoVertex) has_previous[n - origin] = 1;
+        for (size_t row = 0; row < next.size(); ++row)
+            if (next[row] != kNoVertex) has_previous[next[row]] = 1;
 
         BlurAxis& blur = lattice_.axes[axis];
         blur.piece.push_back(0);
         for (uint32_t start = 0; start < next.size(); ++start) {
             if (has_previous[start] || next[start] == kNoVertex) continue;
-            uint32_t row = start + origin;
-            for (; next[row - origin] != kNoVertex; row = next[row - origin]) blur.chain.push_back(row);
-            blur.chain.push_back(row | kLastOfChain);
+            uint32_t row = start;
+            for (; next[row] != kNoVertex; row = next[row]) blur.chain.push_back(row + first_row());
+            blur.chain.push_back((row + first_row()) | kLastOfChain);
             if (blur.chain.size() - blur.piece.back() >= kChainPiece) blur.piece.push_back(blur.chain.size());
         }
         if (blur.piece.back() != blur.chain.size()) blur.piece.push_back(blur.chain.size());
     }
 
   private:
-    // The simplex of the point before: neighbours in the picture mostly share vertices, and so skip the table.
+    // The vertices of the point before: neighbours in the picture often lie in the same simplex.
     struct Walk {
-        explicit Walk(int dims) : key(dims + 1), vertex(dims + 1, kNoVertex) {}
-        std::vector<Key<kWords>> key;
-        std::vector<uint32_t> vertex;
+        Key<kWords> key[kMaxDims + 1] = {};
+        uint32_t vertex[kMaxDims + 1] = {};
+        bool empty = true;
     };
 
-    static int shard_of(const Key<kWords>& key) { return static_cast<int>(hash(key) >> 56) % kShards; }
+    static int shard_of(uint64_t h) { return static_cast<int>(h >> 56) % kShards; }
+
+    uint32_t first_row() const { return lattice_.first_row.front(); }
+    size_t rows() const { return lattice_.first_row.back() - lattice_.first_row.front(); }
 
     void embed_run(const Run& run, const CornerStore& corners, HashTable<kWords>& table,
                    std::vector<Key<kWords>>& keys, Walk& walk) {
         FeatureLanes features;
-        Simplices<kLanes> simplices;
+        SimplexLanes simplices;
         for (int done = 0; done < run.count; done += kLanes) {
             const int count = std::min(kLanes, run.count - done);
             features_.load(run.first + done, count, features);
@@ -101,46 +111,48 @@ class TypedTermBuilder final : public TermBuilder {
         }
     }
 
-    void number_vertices(const Simplices<kLanes>& simplices, int l, HashTable<kWords>& table,
+    void number_vertices(const SimplexLanes& simplices, int l, HashTable<kWords>& table,
                          std::vector<Key<kWords>>& keys, Walk& walk, uint32_t* row) {
-        Key<kWords> key = vertex0_key(layout_, steps_, simplices, l);
-        for (int r = 0;; ++r) {
-            if (walk.vertex[r] == kNoVertex || !(walk.key[r] == key)) {
-                const auto fresh = static_cast<uint32_t>(keys.size());
-                walk.key[r] = key;
-                walk.vertex[r] = table.find_or_insert(key, fresh);
-                if (walk.vertex[r] == fresh) keys.push_back(key);
-            }
-            row[r] = walk.vertex[r];
-            if (r == layout_.dims) return;
-            key = next_vertex_key(steps_, key, simplices.axis_at[layout_.dims - r][l]);
+        const int dims = layout_.dims;
+        Key<kWords> key[kMaxDims + 1];
+        key[0] = vertex0_key(layout_, steps_, [&](int i) { return simplices.remainder0[i][l]; });
+        bool same = key[0] == walk.key[0];
+        for (int r = 1; r <= dims; ++r) {
+            key[r] = next_vertex_key(steps_, key[r - 1], simplices.axis_at[dims - r + 1][l]);
+            same &= key[r] == walk.key[r];
         }
+        if (!same || walk.empty) {  // one unpredictable branch for a point, not one for each vertex
+            walk.empty = false;
+            for (int r = 0; r <= dims; ++r) {
+                const auto fresh = static_cast<uint32_t>(keys.size());
+                walk.key[r] = key[r];
+                walk.vertex[r] = table.find_or_insert(key[r], keys.data(), fresh);
+                if (walk.vertex[r] == fresh) keys.push_back(key[r]);
+            }
+        }
+        for (int r = 0; r <= dims; ++r) row[r] = walk.vertex[r];
     }
 
     // For every row of the term, numbered from 0: the row of the next vertex along the axis. Rows that are not
     // canonical have none.
-    std::vector<uint32_t> next_along(int axis) const {
-        const uint32_t origin = lattice_.first_row.front();
-        std::vector<uint32_t> next(lattice_.first_row.back() - origin, kNoVertex);
-        uint32_t row = 0;
-        constexpr size_t kAhead = 12;  // look-ups under way at once
-        for (const auto& keys : keys_) {
-            for (size_t v = 0; v < keys.size(); ++v) {
-                if (v + kAhead < keys.size()) prefetch(keys[v + kAhead] + steps_.up[axis]);
-                next[row++] = find(keys[v] + steps_.up[axis]);
+    Array<uint32_t> next_along(int axis) const {
+        constexpr size_t kAhead = 16;  // look-ups under way at once
+        Array<uint32_t> next(rows());
+        uint64_t hashes[kAhead];
+        for (size_t row = 0; row < rows() + kAhead; ++row) {
+            uint64_t& h = hashes[row % kAhead];
+            if (row >= kAhead) {
+                const Key<kWords> key = keys_[row - kAhead] + steps_.up[axis];
+                next[row - kAhead] = tables_[shard_of(h)].find(h, key, keys_.data());
+            }
+            if (row < rows()) {
+                h = hash(keys_[row] + steps_.up[axis]);
+                tables_[shard_of(h)].prefetch(h);
             }
         }
         for (const auto& list : lattice_.shared)
-            for (const SharedRow& shared : list) next[shared.row - origin] = kNoVertex;
+            for (const SharedRow& shared : list) next[shared.row - first_row()] = kNoVertex;
         return next;
-    }
-
-    void prefetch(const Key<kWords>& key) const { tables_[shards() == 1 ? 0 : shard_of(key)].prefetch(key); }
-
-    uint32_t find(const Key<kWords>& key) const {
-        if (shards() > 1) return tables_[shard_of(key)].find(key);
-        const uint32_t vertex = tables_[0].find(key);  // numbered within the partition
-        return vertex == kNoVertex ? kNoVertex : vertex + lattice_.first_row.front();
     }
 
     const PointOrder& order_;
@@ -149,8 +161,9 @@ class TypedTermBuilder final : public TermBuilder {
     const KeySteps<kWords> steps_;
     TermLattice& lattice_;
     float scale_[kMaxDims];
-    std::vector<std::vector<Key<kWords>>> keys_;  // [partitions][rows]
-    std::vector<HashTable<kWords>> tables_;       // [shards]: key -> canonical row
+    std::vector<std::vector<Key<kWords>>> partition_keys_;  // [partitions][rows]
+    Array<Key<kWords>> keys_;                               // [rows of the term]
+    std::vector<HashTable<kWords>> tables_;                 // [shards]: key -> canonical row of the term
 };
 
 }  // namespace

@@ -24,7 +24,10 @@ class TermBuilder {
 
     virtual uint32_t partition_rows(int partition) const = 0;
 
-    // Phase 2, per shard, after lattice.first_row is known: find vertices that several partitions touch.
+    // Once lattice.first_row is known.
+    virtual void join_partitions() = 0;
+
+    // Phase 2, per shard: find vertices that several partitions touch.
     virtual int shards() const = 0;
     virtual void merge(int shard) = 0;
 
