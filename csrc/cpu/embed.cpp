@@ -14,14 +14,14 @@ struct EightLanes {
     using Int = I8;
 
     DENSECRF_INLINE F8 broadcast(float x) { return broadcast8(x); }
-    DENSECRF_INLINE I8 broadcast(int32_t x) { return I8{x, x, x, x, x, x, x, x}; }
-    DENSECRF_INLINE I8 less(F8 a, F8 b) { return a < b; }
-    DENSECRF_INLINE I8 less(I8 a, I8 b) { return a < b; }
-    DENSECRF_INLINE I8 equal(I8 a, I8 b) { return a == b; }
-    DENSECRF_INLINE F8 select(I8 mask, F8 a, F8 b) { return mask ? a : b; }
-    DENSECRF_INLINE I8 select(I8 mask, I8 a, I8 b) { return mask ? a : b; }
-    DENSECRF_INLINE I8 to_int(F8 x) { return __builtin_convertvector(x, I8); }
-    DENSECRF_INLINE F8 to_float(I8 x) { return __builtin_convertvector(x, F8); }
+    DENSECRF_INLINE I8 broadcast(int32_t x) { return broadcast8(x); }
+    DENSECRF_INLINE I8 less(F8 a, F8 b) { return less8(a, b); }
+    DENSECRF_INLINE I8 less(I8 a, I8 b) { return less8(a, b); }
+    DENSECRF_INLINE I8 equal(I8 a, I8 b) { return equal8(a, b); }
+    DENSECRF_INLINE F8 select(I8 mask, F8 a, F8 b) { return select8(mask, a, b); }
+    DENSECRF_INLINE I8 select(I8 mask, I8 a, I8 b) { return select8(mask, a, b); }
+    DENSECRF_INLINE I8 to_int(F8 x) { return to_int8(x); }
+    DENSECRF_INLINE F8 to_float(I8 x) { return to_float8(x); }
 };
 
 template <class Dims>
@@ -50,10 +50,14 @@ struct Dims {
 void DENSECRF_JOIN(simplices_, DENSECRF_ISA)(int dims, const float* scale, const FeatureLanes& features,
                                              SimplexLanes& out) {
     switch (dims) {  // the common cases with their loops unrolled
-        case 2: return find(Dims<2>{dims}, scale, features, out);
-        case 3: return find(Dims<3>{dims}, scale, features, out);
-        case 5: return find(Dims<5>{dims}, scale, features, out);
-        default: return find(Dims<0>{dims}, scale, features, out);
+        case 2:
+            return find(Dims<2>{dims}, scale, features, out);
+        case 3:
+            return find(Dims<3>{dims}, scale, features, out);
+        case 5:
+            return find(Dims<5>{dims}, scale, features, out);
+        default:
+            return find(Dims<0>{dims}, scale, features, out);
     }
 }
 

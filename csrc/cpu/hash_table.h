@@ -42,8 +42,14 @@ class HashTable {
         return tag_[at] == kEmpty ? kNoVertex : vertex_[at];
     }
 
-    // Asks for the memory that a find with this hash will look at first.
-    void prefetch(uint64_t h) const { __builtin_prefetch(&tag_[h & mask_]); }
+    // Ask for the memory that a find with this hash will look at: first the slot, some time later the key.
+    void prefetch_slot(uint64_t h) const {
+        __builtin_prefetch(&tag_[h & mask_]);
+        __builtin_prefetch(&vertex_[h & mask_]);
+    }
+    void prefetch_key(uint64_t h, const Key<kWords>* keys) const {
+        if (tag_[h & mask_] == tag_of(h)) __builtin_prefetch(&keys[vertex_[h & mask_]]);
+    }
 
   private:
     static constexpr uint8_t kEmpty = 0;

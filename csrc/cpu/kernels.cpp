@@ -19,23 +19,27 @@ constexpr float kLog2e = 1.442695041f;
 constexpr float kAbsent = -256.0f;  // log2 of "no such label"
 constexpr float kHuge = 1e30f;      // keeps differences of logits finite
 
+// Floats in a register. With AVX-512 a 16-wide row is one register and one cache line.
 #if defined(__AVX512F__)
-constexpr int kVectorLanes = 16;  // a 16-wide row is one register and one cache line
+constexpr int kRegister = 16;
+#elif defined(__AVX__)
+constexpr int kRegister = 8;
 #else
-constexpr int kVectorLanes = 8;
+constexpr int kRegister = 4;
 #endif
 
 // A row of one label block: kWidth floats.
 template <int kWidth>
 struct Row {
-    static constexpr int kLanesEach = kWidth < kVectorLanes ? kWidth : kVectorLanes;
-    static constexpr int kVectors = kWidth / kLanesEach;
-    typedef float Vector __attribute__((vector_size(4 * kLanesEach)));
+    static constexpr int kEach = kWidth < kRegister ? kWidth : kRegister;
+    static constexpr int kVectors = kWidth / kEach;
+    typedef float Vector __attribute__((vector_size(4 * kEach)));
+    typedef float Unaligned __attribute__((vector_size(4 * kEach), aligned(4), may_alias));
     Vector v[kVectors];
 
     DENSECRF_INLINE Row load(const float* from) {
         Row row;
-        std::memcpy(&row, from, sizeof row);
+        for (int i = 0; i < kVectors; ++i) row.v[i] = reinterpret_cast<const Unaligned*>(from)[i];
         return row;
     }
     DENSECRF_INLINE Row zero() {
@@ -43,7 +47,9 @@ struct Row {
         for (int i = 0; i < kVectors; ++i) row.v[i] = Vector{};
         return row;
     }
-    __attribute__((always_inline)) void store(float* to) const { std::memcpy(to, this, sizeof *this); }
+    __attribute__((always_inline)) void store(float* to) const {
+        for (int i = 0; i < kVectors; ++i) reinterpret_cast<Unaligned*>(to)[i] = v[i];
+    }
     __attribute__((always_inline)) void add(float weight, const Row& other) {
         for (int i = 0; i < kVectors; ++i) v[i] += weight * other.v[i];
     }
@@ -214,21 +220,25 @@ DENSECRF_INLINE void softmax_groups(int count, int labels, float floor, const fl
         float inverse[8];
         store8(inverse, 1.0f / total);
         for (int i = 0; i < 8; ++i)
-            for (int l = 0; l < stride; l += 8)
-                store8(q + i * stride + l, load8(q + i * stride + l) * inverse[i]);
-        const I8 out_of_range = (total > 0x1p100f) | (total < 0x1p-20f);
-        if (any(out_of_range))
-            for (int i = 0; i < 8; ++i)
-                if (out_of_range[i]) softmax_shifted(labels, floor, x + i * stride, q + i * stride, stride);
+            for (int l = 0; l < stride; l += 8) store8(q + i * stride + l, load8(q + i * stride + l) * inverse[i]);
+        float totals[8];
+        store8(totals, total);
+        for (int i = 0; i < 8; ++i)
+            if (!(totals[i] < 0x1p100f && totals[i] > 0x1p-20f))
+                softmax_shifted(labels, floor, x + i * stride, q + i * stride, stride);
     }
 }
 
 void softmax(int count, int labels, float floor, const float* x, float* q, int stride) {
     switch (stride) {
-        case 8: return softmax_groups(count, labels, floor, x, q, stride, Constant<8>());
-        case 16: return softmax_groups(count, labels, floor, x, q, stride, Constant<16>());
-        case 24: return softmax_groups(count, labels, floor, x, q, stride, Constant<24>());
-        default: return softmax_groups(count, labels, floor, x, q, stride, Constant<0>());
+        case 8:
+            return softmax_groups(count, labels, floor, x, q, stride, Constant<8>());
+        case 16:
+            return softmax_groups(count, labels, floor, x, q, stride, Constant<16>());
+        case 24:
+            return softmax_groups(count, labels, floor, x, q, stride, Constant<24>());
+        default:
+            return softmax_groups(count, labels, floor, x, q, stride, Constant<0>());
     }
 }
 

@@ -1,5 +1,6 @@
 #include "lattice.h"
 
+#include <algorithm>
 #include <cmath>
 #include <cstring>
 #include <stdexcept>
@@ -34,16 +35,26 @@ Factors factors(Normalization normalization, float norm, float strength) {
     return {1.0f, strength};
 }
 
-// shared row -> canonical row, or back, for one list and one label block.
+void prefetch_canonical(const std::vector<SharedRow>& shared, size_t i, int width, float* values) {
+    constexpr size_t kAhead = 8;
+    if (i + kAhead < shared.size()) __builtin_prefetch(values + int64_t{shared[i + kAhead].canonical} * width, 1);
+}
+
+// Shared row -> canonical row, or back, for one list and one label block.
 void collect(const std::vector<SharedRow>& shared, int width, float* values) {
-    for (const SharedRow& s : shared)
-        for (int i = 0; i < width; ++i)
-            values[int64_t{s.canonical} * width + i] += values[int64_t{s.row} * width + i];
+    for (size_t s = 0; s < shared.size(); ++s) {
+        prefetch_canonical(shared, s, width, values);
+        const float* from = values + int64_t{shared[s].row} * width;
+        float* to = values + int64_t{shared[s].canonical} * width;
+        for (int i = 0; i < width; ++i) to[i] += from[i];
+    }
 }
 
 void spread(const std::vector<SharedRow>& shared, int width, float* values) {
-    for (const SharedRow& s : shared)
-        std::memcpy(values + int64_t{s.row} * width, values + int64_t{s.canonical} * width, width * sizeof(float));
+    for (size_t s = 0; s < shared.size(); ++s) {
+        prefetch_canonical(shared, s, width, values);
+        std::copy_n(values + int64_t{shared[s].canonical} * width, width, values + int64_t{shared[s].row} * width);
+    }
 }
 
 }  // namespace

@@ -52,7 +52,9 @@ size_t rounded(size_t bytes) {
     return (bytes + unit - 1) / unit * unit;
 }
 
-size_t alignment(size_t rounded_bytes) { return rounded_bytes >= kHugePage ? kHugePage : kAlignment; }
+size_t alignment(size_t rounded_bytes) {
+    return rounded_bytes >= kHugePage ? kHugePage : kAlignment;
+}
 
 // Blocks released by earlier calls, for calls to come: pictures of a data set are alike, and the system takes
 // longer to clear fresh pages than some of the steps take to fill them. Bounded; never waits for a lock, so

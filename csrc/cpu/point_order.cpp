@@ -5,7 +5,7 @@
 namespace densecrf::cpu {
 namespace {
 
-constexpr int64_t kTileHeight = 32;
+constexpr int64_t kTileHeight = 64;
 constexpr int64_t kNarrow = 16;  // below this width tiles would make runs too short to be worth it
 
 // Every partition repeats the vertices it shares with others, so few; but enough to keep cores busy.

@@ -1,4 +1,4 @@
-// The order in which points are visited: 32 x 32 tiles of the picture, so that a tile's lattice vertices stay
+// The order in which points are visited: 64 x 64 tiles of the picture, so that a tile's lattice vertices stay
 // in the cache, cut into partitions that threads work on independently.
 //
 // The order and the partitions depend on the grid alone, never on the number of threads. That is what makes
@@ -13,7 +13,7 @@
 
 namespace densecrf::cpu {
 
-constexpr int kRunLength = 32;
+constexpr int kRunLength = 64;
 
 // Consecutive points of the picture, and consecutive in the order: points first .. first + count - 1 are the
 // order's start .. start + count - 1.

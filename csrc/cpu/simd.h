@@ -1,32 +1,24 @@
-// Eight floats, in the compiler's own vector type: one source for SSE2, AVX2, AVX-512 and NEON.
+// Eight floats, or eight integers, side by side: one source for SSE2, AVX2, AVX-512 and NEON.
 //
 // Included only by files that are compiled once per instruction set. Everything is static, so that the linker
 // cannot merge a function built for one instruction set into the code for another.
+//
+// F8 and I8 come from simd_wide.h, where a register holds eight, or from simd_pair.h, where it holds four. Both
+// have + - * / (F8), + - << >> | (I8), also with a number on the right; comparisons give an I8, -1 where true.
 #pragma once
 
 #include <cstdint>
 #include <cstring>
 
+#define DENSECRF_INLINE static inline __attribute__((always_inline))
+
 #if defined(__AVX__)
-#include <immintrin.h>
+#include "simd_wide.h"
+#else
+#include "simd_pair.h"
 #endif
 
 namespace densecrf::cpu {
-
-#define DENSECRF_INLINE static inline __attribute__((always_inline))
-
-typedef float F8 __attribute__((vector_size(32)));
-typedef int32_t I8 __attribute__((vector_size(32)));
-
-DENSECRF_INLINE F8 load8(const float* from) {
-    F8 v;
-    std::memcpy(&v, from, sizeof v);
-    return v;
-}
-
-DENSECRF_INLINE void store8(float* to, F8 v) {
-    std::memcpy(to, &v, sizeof v);
-}
 
 // The first `count` lanes only; ones in the others.
 DENSECRF_INLINE F8 load_some(const float* from, int count) {
@@ -36,72 +28,9 @@ DENSECRF_INLINE F8 load_some(const float* from, int count) {
 }
 
 DENSECRF_INLINE void store_some(float* to, F8 v, int count) {
-    for (int i = 0; i < count; ++i) to[i] = v[i];
-}
-
-DENSECRF_INLINE F8 broadcast8(float x) {
-    return F8{x, x, x, x, x, x, x, x};
-}
-
-// min and max by name: the compilers do not find these instructions in a < b ? a : b on vectors.
-#if defined(__AVX__)
-DENSECRF_INLINE F8 min8(F8 a, F8 b) { return _mm256_min_ps(a, b); }
-DENSECRF_INLINE F8 max8(F8 a, F8 b) { return _mm256_max_ps(a, b); }
-#else
-typedef float F4 __attribute__((vector_size(16)));
-
-DENSECRF_INLINE F4 half(F8 v, int i) {
-    F4 h;
-    std::memcpy(&h, reinterpret_cast<const char*>(&v) + 16 * i, sizeof h);
-    return h;
-}
-
-DENSECRF_INLINE F8 both(F4 low, F4 high) { return __builtin_shufflevector(low, high, 0, 1, 2, 3, 4, 5, 6, 7); }
-
-DENSECRF_INLINE F8 min8(F8 a, F8 b) {
-    return both(half(a, 0) < half(b, 0) ? half(a, 0) : half(b, 0), half(a, 1) < half(b, 1) ? half(a, 1) : half(b, 1));
-}
-DENSECRF_INLINE F8 max8(F8 a, F8 b) {
-    return both(half(a, 0) > half(b, 0) ? half(a, 0) : half(b, 0), half(a, 1) > half(b, 1) ? half(a, 1) : half(b, 1));
-}
-#endif
-
-DENSECRF_INLINE F8 as_float(I8 v) {
-    F8 f;
-    std::memcpy(&f, &v, sizeof f);
-    return f;
-}
-
-// Whether any lane of a comparison is true.
-DENSECRF_INLINE bool any(I8 mask) {
-    uint64_t half[4];
-    std::memcpy(half, &mask, sizeof half);
-    return (half[0] | half[1] | half[2] | half[3]) != 0;
-}
-
-DENSECRF_INLINE I8 as_int(F8 v) {
-    I8 i;
-    std::memcpy(&i, &v, sizeof i);
-    return i;
-}
-
-// row[i][j] -> row[j][i]
-DENSECRF_INLINE void transpose8(F8 (&row)[8]) {
-    F8 a[8], b[8];
-    for (int i = 0; i < 8; i += 2) {
-        a[i] = __builtin_shufflevector(row[i], row[i + 1], 0, 8, 2, 10, 4, 12, 6, 14);
-        a[i + 1] = __builtin_shufflevector(row[i], row[i + 1], 1, 9, 3, 11, 5, 13, 7, 15);
-    }
-    for (int i = 0; i < 8; i += 4) {
-        for (int j = 0; j < 2; ++j) {
-            b[i + j] = __builtin_shufflevector(a[i + j], a[i + j + 2], 0, 1, 8, 9, 4, 5, 12, 13);
-            b[i + j + 2] = __builtin_shufflevector(a[i + j], a[i + j + 2], 2, 3, 10, 11, 6, 7, 14, 15);
-        }
-    }
-    for (int i = 0; i < 4; ++i) {
-        row[i] = __builtin_shufflevector(b[i], b[i + 4], 0, 1, 2, 3, 8, 9, 10, 11);
-        row[i + 4] = __builtin_shufflevector(b[i], b[i + 4], 4, 5, 6, 7, 12, 13, 14, 15);
-    }
+    float lanes[8];
+    store8(lanes, v);
+    for (int i = 0; i < count; ++i) to[i] = lanes[i];
 }
 
 // 2^x for -125 <= x <= 127, relative error below 2e-7.
@@ -130,7 +59,7 @@ DENSECRF_INLINE F8 log2_8(F8 x) {
     p = p * s2 + 2.885390082f / 5;
     p = p * s2 + 2.885390082f / 3;
     p = p * s2 + 2.885390082f;
-    return __builtin_convertvector(exponent, F8) + p * s;
+    return to_float8(exponent) + p * s;
 }
 
 }  // namespace densecrf::cpu

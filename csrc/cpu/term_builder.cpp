@@ -71,6 +71,7 @@ class TypedTermBuilder final : public TermBuilder {
             if (next[row] != kNoVertex) has_previous[next[row]] = 1;
 
         BlurAxis& blur = lattice_.axes[axis];
+        blur.chain.reserve(next.size());
         blur.piece.push_back(0);
         for (uint32_t start = 0; start < next.size(); ++start) {
             if (has_previous[start] || next[start] == kNoVertex) continue;
@@ -137,17 +138,18 @@ class TypedTermBuilder final : public TermBuilder {
     // canonical have none.
     Array<uint32_t> next_along(int axis) const {
         constexpr size_t kAhead = 16;  // look-ups under way at once
-        Array<uint32_t> next(rows());
-        uint64_t hashes[kAhead];
-        for (size_t row = 0; row < rows() + kAhead; ++row) {
-            uint64_t& h = hashes[row % kAhead];
-            if (row >= kAhead) {
-                const Key<kWords> key = keys_[row - kAhead] + steps_.up[axis];
-                next[row - kAhead] = tables_[shard_of(h)].find(h, key, keys_.data());
-            }
-            if (row < rows()) {
+        const size_t count = rows();
+        Array<uint32_t> next(count);
+        uint64_t hashes[kAhead];  // of the rows under way
+        const auto table = [&](uint64_t h) -> const HashTable<kWords>& { return tables_[shard_of(h)]; };
+        for (size_t row = 0; row < count + kAhead; ++row) {
+            uint64_t &h = hashes[row % kAhead], halfway = hashes[(row + kAhead / 2) % kAhead];
+            if (row >= kAhead)
+                next[row - kAhead] = table(h).find(h, keys_[row - kAhead] + steps_.up[axis], keys_.data());
+            if (row >= kAhead / 2 && row < count + kAhead / 2) table(halfway).prefetch_key(halfway, keys_.data());
+            if (row < count) {
                 h = hash(keys_[row] + steps_.up[axis]);
-                tables_[shard_of(h)].prefetch(h);
+                table(h).prefetch_slot(h);
             }
         }
         for (const auto& list : lattice_.shared)
