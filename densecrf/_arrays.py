@@ -29,6 +29,11 @@ class Given:
     library: str
 
     @property
+    def is_view(self) -> bool:
+        """Whether writing to ``values`` writes to the caller's array; not so where NumPy lacks the dtype."""
+        return self.library == "numpy" or self.dtype_name != "torch.bfloat16"
+
+    @property
     def dtype_name(self) -> str:
         """The caller's dtype, as its library prints it."""
         return str(self.original.dtype if self.library == "torch" else self.values.dtype)
@@ -41,12 +46,16 @@ def take(function: str, name: str, array: object) -> Given:
         TypeError: it is not an array of a library we know, or not in this machine's main memory.
     """
     torch = sys.modules.get("torch")
-    if torch is not None and isinstance(array, torch.Tensor):
+    if torch is not None and isinstance(array, getattr(torch, "Tensor", ())):  # none while torch is being imported
         return Given(_from_torch(function, name, array, torch), array, "torch")
     if hasattr(array, "__cuda_array_interface__"):
         raise TypeError(_no_cuda(function, name, "move it to the CPU, e.g. with .get()"))
     if isinstance(array, np.ma.MaskedArray):
         raise TypeError(f"{function}: {name} must not be a masked array, because the mask would be lost; fill it first")
+    if getattr(array, "mode", None) == "P":  # a Pillow image
+        raise TypeError(
+            f"{function}: {name} must hold colours, got indices into a palette; convert it with .convert('RGB')"
+        )
     if isinstance(array, np.ndarray) or hasattr(array, "__array_interface__"):  # the latter: Pillow's images
         return Given(np.asarray(array), array, "numpy")
     raise TypeError(
@@ -66,7 +75,10 @@ def _from_torch(function: str, name: str, tensor: Any, torch: Any) -> NDArray[An
     tensor = tensor.detach().resolve_conj().resolve_neg()
     if tensor.dtype == torch.bfloat16:  # NumPy has no such dtype
         tensor = tensor.to(torch.float32)
-    values: NDArray[Any] = tensor.numpy()
+    try:
+        values: NDArray[Any] = tensor.numpy()
+    except TypeError:  # float8 and the like
+        raise TypeError(f"{function}: {name} must have a dtype that NumPy has, got {tensor.dtype}") from None
     return values
 
 
@@ -78,7 +90,7 @@ def place_for(shape: tuple[int, ...], inputs: tuple[NDArray[Any], ...], out: Giv
     """A float32 array to compute the answer in: ``out`` itself where that is safe, else a new one."""
     if out is not None:
         values = out.values
-        direct = values.dtype == np.float32 and values.dtype.isnative and values.flags.c_contiguous
+        direct = out.is_view and values.dtype == np.float32 and values.dtype.isnative and values.flags.c_contiguous
         if direct and values.flags.aligned and not any(np.may_share_memory(values, one) for one in inputs):
             return values
     return np.empty(shape, np.float32)

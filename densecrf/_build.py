@@ -8,6 +8,8 @@ from pathlib import Path
 from densecrf import _core
 from densecrf._version import __version__
 
+MOST_THREADS = 1024  # more than this is a mistake in the environment
+
 
 def build_info() -> dict[str, str | int]:
     """What runs when `densecrf.refine` is called, for bug reports and benchmarks.
@@ -29,7 +31,7 @@ def default_threads() -> int:
     for variable in ("DENSECRF_NUM_THREADS", "OMP_NUM_THREADS"):
         value = os.environ.get(variable, "").split(",")[0].strip()  # OpenMP allows a list, one per nesting level
         if value.isdecimal() and int(value) > 0:
-            return int(value)
+            return min(int(value), MOST_THREADS)
     return max(1, min(_cores_by_affinity(), _cores_by_quota()))
 
 

@@ -27,7 +27,9 @@ NEGATIVE_TOLERANCE = 1e-6
 
 def sigma(function: str, name: str, value: object, count: int | None) -> float | tuple[float, ...]:
     """A standard deviation: one number, or a sequence of ``count`` of them (of any length if None)."""
-    if isinstance(value, (Sequence, np.ndarray)) and not isinstance(value, (str, bytes)):
+    if isinstance(value, np.ndarray):
+        value = value.tolist()  # of no dimensions: a number
+    if isinstance(value, Sequence) and not isinstance(value, (str, bytes)):
         values = tuple(_positive(function, name, one) for one in value)
         if not values or (count is not None and len(values) != count):
             needed = "one or more numbers" if count is None else f"one number or {count}"
@@ -60,7 +62,10 @@ def weight(function: str, value: object) -> float:
 def _finite(function: str, name: str, value: object) -> float:
     if isinstance(value, (bool, np.bool_)) or not isinstance(value, numbers.Real):
         raise TypeError(f"{function}: {name} must be a number, got {type(value).__name__}")
-    number = float(value)
+    try:
+        number = float(value)
+    except OverflowError:  # an integer of hundreds of digits
+        number = math.inf
     if not math.isfinite(number):
         raise ValueError(f"{function}: {name} must be finite, got {value!r}")
     return number
@@ -81,9 +86,10 @@ def integer(function: str, name: str, value: object, least: int) -> int:
 
 def choice(function: str, name: str, value: object, options: Sequence[str]) -> None:
     """One of several names."""
-    if value not in options:
+    if not isinstance(value, str) or value not in options:
         known = ", ".join(repr(option) for option in options)
-        raise ValueError(f"{function}: {name} must be one of {known}, got {value!r}")
+        got = type(value).__name__ if isinstance(value, np.ndarray) else repr(value)
+        raise ValueError(f"{function}: {name} must be one of {known}, got {got}")
 
 
 def flag(function: str, name: str, value: object) -> bool:
@@ -102,7 +108,7 @@ def probs_shape(function: str, probs: Given) -> tuple[int, int, int, int]:
     if not np.issubdtype(probs.values.dtype, np.floating):
         raise TypeError(
             f"{function}: probs must be floating point, got {probs.dtype_name}; "
-            f"a map of labels has to become probabilities first"
+            f"a map of labels has to become probabilities first; the order is refine(image, probs)"
         )
     if len(shape) not in (3, 4):
         raise ValueError(
@@ -148,22 +154,29 @@ def _distribution(function: str, found: dict[str, float], labels: int) -> None:
 
 
 def picture_layout(
-    function: str, image: Given, probs: tuple[int, int, int, int], batched: bool, channel_axis: int | None
+    function: str, image: Given, probs: Given, shape: tuple[int, int, int, int], channel_axis: int | None
 ) -> NDArray[Any]:
-    """The image as a view (B, H, W, C), its sizes those of probs (B, L, H, W)."""
+    """The image as a view (B, H, W, C), its sizes those of probs, of shape (B, L, H, W)."""
     values = image.values
+    batched = probs.values.ndim == 4
     if values.size == 0:
         raise ValueError(f"{function}: image must not be empty, got shape {values.shape}")
-    batch, _, height, width = probs
+    batch, _, height, width = shape
     grey_dims = 3 if batched else 2
     if values.ndim not in (grey_dims, grey_dims + 1):
-        raise ValueError(_wrong_dims(function, values.shape, batched, image.library))
+        raise ValueError(_wrong_dims(function, image, batched))
+    if batched and values.ndim == grey_dims and values.shape[0] != batch:
+        raise ValueError(
+            f"{function}: probs hold {batch} pictures and have a batch axis, the image of shape {values.shape} holds "
+            f"{values.shape[0]} grey ones or has no batch axis; give (B, ...) with one picture for each"
+        )
+    _labels_last(function, image, probs, shape)
     if values.ndim == grey_dims:
         if channel_axis is not None:
             raise ValueError(f"{function}: channel_axis is given, but an image of shape {values.shape} has none")
         picture = values[..., np.newaxis]
     else:
-        axis = _channel_axis(function, image, (height, width), channel_axis, batched)
+        axis = _channel_axis(function, image, probs, channel_axis)
         picture = np.moveaxis(values, axis, -1)
     if not batched:
         picture = picture[np.newaxis]
@@ -172,61 +185,78 @@ def picture_layout(
             f"{function}: probs hold {batch} pictures and image {picture.shape[0]}; give one image for each"
         )
     if picture.shape[1:3] != (height, width):
-        raise ValueError(_wrong_size(function, values.shape, picture.shape[1:3], probs))
+        raise ValueError(_wrong_size(function, image, picture.shape[1:], (height, width)))
     return picture
 
 
-def _wrong_dims(function: str, shape: tuple[int, ...], batched: bool, library: str) -> str:
-    colour = "(C, H, W)" if library == "torch" else "(H, W, C)"
-    needed = f"(B, H, W) or (B, {colour[1:]}" if batched else f"(H, W) or {colour}"
-    return (
-        f"{function}: image must have shape {needed} "
-        f"because probs {'have' if batched else 'have no'} a batch axis, got {shape}"
-    )
+def _wrong_dims(function: str, image: Given, batched: bool) -> str:
+    colour = "C, H, W" if image.library == "torch" else "H, W, C"
+    needed = f"(B, H, W) or (B, {colour})" if batched else f"(H, W) or ({colour})"
+    why = "probs have a batch axis" if batched else "probs have no batch axis"
+    return f"{function}: image must have shape {needed} because {why}, got {image.values.shape}"
 
 
-def _channel_axis(function: str, image: Given, size: tuple[int, int], channel_axis: int | None, batched: bool) -> int:
-    shape = image.values.shape
+def _labels_last(function: str, image: Given, probs: Given, shape: tuple[int, int, int, int]) -> None:
+    """Probabilities (..., H, W, L), read as (..., L, H, W), show the image's height as their labels."""
+    _, labels, height, width = shape
+    spatial = image.values.shape[probs.values.ndim - 3 :]
+    sizes = (spatial[-2:], spatial[:2])  # channels first, channels last
+    if (labels, height) in sizes and (height, width) not in sizes:
+        raise ValueError(
+            f"{function}: probs have their labels last, got {probs.values.shape} for an image of shape "
+            f"{image.values.shape}; {_move_labels(probs)}"
+        )
+
+
+def _move_labels(probs: Given) -> str:
+    function = "torch.movedim" if probs.library == "torch" else "numpy.moveaxis"
+    return f"move them first with {function}(probs, -1, -3)"
+
+
+def _channel_axis(function: str, image: Given, probs: Given, channel_axis: int | None) -> int:
+    shape, size = image.values.shape, probs.values.shape[-2:]
+    first = probs.values.ndim - 3  # the first axis after the batch
     if channel_axis is not None:
         axis = integer(function, "channel_axis", channel_axis, -len(shape))
         if axis >= len(shape):
             raise ValueError(f"{function}: channel_axis must be an axis of the image {shape}, got {axis}")
-        if batched and axis % len(shape) == 0:
+        if first and axis % len(shape) == 0:
             raise ValueError(f"{function}: channel_axis must not be 0, which is the batch axis of the image")
         return axis
-    first = int(batched)
     last_fits = shape[first : first + 2] == size
     first_fits = shape[first + 1 :] == size
-    if last_fits and first_fits:
+    if last_fits and first_fits and shape[-1] > 1:
         raise ValueError(f"{function}: an image of shape {shape} can be read channels first or last; say channel_axis=")
-    if image.library == "torch":
-        _suggest_axis(function, shape, last_fits and not first_fits, "torch images are (C, H, W)", -1)
-        return first
-    _suggest_axis(function, shape, first_fits and not last_fits, "NumPy images are (H, W, C)", first)
-    return -1
-
-
-def _suggest_axis(function: str, shape: tuple[int, ...], other_way: bool, convention: str, axis: int) -> None:
-    if other_way:
+    usual, convention, other = (first, "torch images are (C, H, W)", -1)
+    if image.library == "numpy":
+        usual, convention, other = (-1, "NumPy images are (H, W, C)", first)
+    if last_fits != first_fits and first_fits != (usual == first):
+        hint = f"; or, if probs have their labels last, {_move_labels(probs)}" if shape == probs.values.shape else ""
         raise ValueError(
-            f"{function}: {convention}, and this one of shape {shape} is the other way round; say channel_axis={axis}"
+            f"{function}: {convention}, and this one of shape {shape} is the other way round; "
+            f"say channel_axis={other}{hint}"
         )
+    return usual
 
 
-def _wrong_size(function: str, shape: tuple[int, ...], size: tuple[int, ...], probs: tuple[int, int, int, int]) -> str:
-    batch, labels, height, width = probs
-    if (labels, height) == size or (batch, labels) == size:
-        hint = "probs have their labels last; move them first with numpy.moveaxis(probs, -1, -3)"
-    elif (width, height) == size:
+def _wrong_size(function: str, image: Given, picture: tuple[int, ...], size: tuple[int, int]) -> str:
+    """Message for a picture (H, W, C) whose size is not that of probs."""
+    shape = image.values.shape
+    if picture[:2] == size[::-1]:
         hint = "height and width are swapped in one of them"
     else:
         hint = (
-            f"resize the scores to {size} first, e.g. with torch.nn.functional.interpolate(..., size={size}, "
-            f"mode='bilinear') or skimage.transform.resize"
+            f"resize the scores to {picture[:2]} first, e.g. with torch.nn.functional.interpolate(..., "
+            f"size={picture[:2]}, mode='bilinear') or skimage.transform.resize"
+        )
+    if picture[2] > 4 and min(shape) <= 4:
+        hint = (
+            f"its {picture[2]} channels look like a width or a height: say channel_axis={shape.index(min(shape))}, "
+            + hint
         )
     return (
-        f"{function}: image and probs must have the same height and width, got {size} from an image of shape "
-        f"{shape} and {(height, width)} from probs; {hint}"
+        f"{function}: image and probs must have the same height and width, got {picture[:2]} from an image of shape "
+        f"{shape} and {size} from probs; {hint}"
     )
 
 
@@ -245,6 +275,10 @@ def picture_values(function: str, image: Given, picture: NDArray[Any]) -> NDArra
         return picture.astype(np.float32)
     if kind != "f":
         raise TypeError(f"{function}: image must hold integers or floats, got {image.dtype_name}")
+    return np.stack([_float_picture(function, one) for one in picture])
+
+
+def _float_picture(function: str, picture: NDArray[Any]) -> NDArray[np.float32]:
     low, high = float(picture.min()), float(picture.max())
     if not (math.isfinite(low) and math.isfinite(high)):
         raise ValueError(f"{function}: image must be finite, got NaN or infinite values")
@@ -292,7 +326,7 @@ def feature_range(function: str, term: object, max_abs: Sequence[float]) -> None
 
 def out_matches(function: str, out: Given, probs: Given) -> None:
     """A place for the answer: of the library, shape and dtype of probs, and writable."""
-    if out.library != probs.library or (out.library == "numpy" and out.original is not out.values):
+    if out.library != probs.library or (out.library == "numpy" and not isinstance(out.original, np.ndarray)):
         raise TypeError(
             f"{function}: out must be of the same library as probs, "
             f"got {type(out.original).__name__} for {type(probs.original).__name__}"
@@ -301,5 +335,9 @@ def out_matches(function: str, out: Given, probs: Given) -> None:
         raise ValueError(f"{function}: out must have the shape of probs {probs.values.shape}, got {out.values.shape}")
     if out.dtype_name != probs.dtype_name:
         raise TypeError(f"{function}: out must have the dtype of probs {probs.dtype_name}, got {out.dtype_name}")
+    if getattr(out.original, "requires_grad", False):
+        raise ValueError(f"{function}: out must not require a gradient, because none is computed; pass out.detach()")
     if not out.values.flags.writeable:
         raise ValueError(f"{function}: out must be writable, got a read-only array")
+    if any(stride == 0 and size > 1 for stride, size in zip(out.values.strides, out.values.shape, strict=True)):
+        raise ValueError(f"{function}: out must have memory of its own for every element, got one that repeats some")

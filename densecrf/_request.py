@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from densecrf import _arrays, _check
+from densecrf import _arrays, _check, _core
 from densecrf._arrays import Given
 from densecrf._build import default_threads
 from densecrf._presets import presets
@@ -75,13 +75,17 @@ def make_request(
     from_logits = _check.flag(function, "from_logits", from_logits)
 
     shape = _check.probs_shape(function, given)
-    batched = given.values.ndim == 4
-    pictures = _check.picture_layout(function, given_image, shape, batched, channel_axis)
-    pictures = _check.picture_values(function, given_image, pictures)
+    pictures = _check.picture_layout(function, given_image, given, shape, channel_axis)
     if given_out is not None:
         _check.out_matches(function, given_out, given)
 
-    scores = np.ascontiguousarray(given.values, np.float32).reshape(shape[0], shape[1], -1)
+    # Everything from here on may copy. At least: the scores, the picture, the answer, one picture's unaries.
+    batch, labels, height, width = shape
+    points = height * width
+    _core.require_memory(4 * points * (2 * batch * labels + labels + batch * pictures.shape[-1]))
+    pictures = _check.picture_values(function, given_image, pictures)
+    with np.errstate(over="ignore"):  # beyond float32: becomes infinite, and is refused as such
+        scores = np.ascontiguousarray(given.values, np.float32).reshape(batch, labels, points)
     _check.probs_values(function, scores, from_logits, threads)
     return Request(
         pictures,

@@ -6,6 +6,7 @@
 
 #include "../cpu/kernels.h"
 #include "../cpu/mean_field.h"
+#include "../cpu/memory.h"
 #include "../cpu/survey.h"
 #include "../simplex.h"
 
@@ -96,6 +97,8 @@ PYBIND11_MODULE(_core, m) {
     m.doc() = "The compiled core of densecrf.";
     m.attr("max_dims") = kMaxDims;
     m.attr("max_elevated") = kMaxElevated;
+    m.def("require_memory", &cpu::require_memory, py::arg("bytes"),
+          "Raises MemoryError if this process may not have so much more memory.");
     m.def("isa", [] { return cpu::kernels().name; }, "The instruction set in use.");
     m.def(
         "elevated_bound",

@@ -27,11 +27,12 @@ const Kernels& choose() {
 #endif
         {&kernels_baseline, true},
     };
-    const char* wanted = std::getenv("DENSECRF_ISA");
+    const char* variable = std::getenv("DENSECRF_ISA");
+    const std::string wanted = variable ? variable : "";
     for (const Candidate& candidate : candidates)
-        if (candidate.runs_here && (wanted == nullptr || std::string(wanted) == candidate.kernels->name))
+        if (candidate.runs_here && (wanted.empty() || wanted == candidate.kernels->name))
             return *candidate.kernels;
-    throw std::runtime_error("DENSECRF_ISA=" + std::string(wanted) +
+    throw std::runtime_error("DENSECRF_ISA=" + wanted +
                              ": this machine runs no such kernels; avx512, avx2 and baseline are known");
 }
 

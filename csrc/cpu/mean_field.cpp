@@ -76,9 +76,7 @@ class MeanField {
           stride_(padded(labels_)),
           blocks_(label_blocks(labels_)),
           scores_{problem.unary.scores, order.points(), labels_},
-          marginals_{marginals, order.points(), labels_} {
-        require_memory(values_bytes(order.points()));
-    }
+          marginals_{marginals, order.points(), labels_} {}
 
     // Called by every thread of the team, after the lattice is built.
     void run(Team& team, int thread) {
@@ -181,16 +179,32 @@ class MeanField {
 
 }  // namespace
 
+size_t least_memory(const Problem& problem) {
+    size_t corners = 0;
+    for (const Term& term : problem.terms) corners += term.dims() + 1;
+    const size_t per_point =
+        corners * (sizeof(uint32_t) + sizeof(float)) + padded(problem.unary.labels) * sizeof(float);
+    return problem.iterations == 0 ? 0 : static_cast<size_t>(problem.grid.points()) * per_point;
+}
+
 void infer(const Problem& problem, int threads, float* marginals) {
-    const PointOrder order(problem.grid);
-    Lattice lattice(order, problem.grid, problem.channels,
-                    problem.iterations ? problem.terms : std::vector<Term>{});
-    MeanField mean_field(problem, order, lattice, marginals);
-    Team team(std::min(threads, order.partitions()));
-    team.run([&](int thread) {
-        lattice.build(team, thread);
-        mean_field.run(team, thread);
-    });
+    require_memory(least_memory(problem));
+    try {
+        const PointOrder order(problem.grid);
+        Lattice lattice(order, problem.grid, problem.channels,
+                        problem.iterations ? problem.terms : std::vector<Term>{});
+        MeanField mean_field(problem, order, lattice, marginals);
+        Team team(std::min(threads, order.partitions()));
+        team.run([&](int thread) {
+            lattice.build(team, thread);
+            mean_field.run(team, thread);
+        });
+    } catch (const OutOfMemory&) {
+        throw;
+    } catch (const std::bad_alloc&) {  // from a container, which does not say how much
+        throw OutOfMemory("memory ran out; this picture needs at least " +
+                          std::to_string(1 + (least_memory(problem) >> 20)) + " MiB");
+    }
 }
 
 }  // namespace densecrf::cpu

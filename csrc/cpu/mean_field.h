@@ -1,6 +1,8 @@
 // Mean-field inference on the CPU (Krähenbühl & Koltun 2011, algorithm 1).
 #pragma once
 
+#include <cstddef>
+
 #include "../problem.h"
 
 namespace densecrf::cpu {
@@ -12,6 +14,9 @@ struct Problem {
     Unary unary;
     int iterations;
 };
+
+// Bytes that infer takes at the very least: all that does not depend on how many vertices the lattice has.
+size_t least_memory(const Problem& problem);
 
 // marginals [L, N], label-major. Bit-identical for every number of threads. Throws OutOfMemory before the work
 // starts, std::domain_error where a sigma is too small to tell features apart.

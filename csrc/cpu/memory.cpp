@@ -131,7 +131,8 @@ void* allocate(size_t bytes) {
     if (bytes == 0) return nullptr;
     if (void* kept = keep().take(rounded(bytes))) return kept;
     require_memory(bytes);
-    void* memory = ::operator new(rounded(bytes), std::align_val_t{alignment(rounded(bytes))});
+    void* memory = ::operator new(rounded(bytes), std::align_val_t{alignment(rounded(bytes))}, std::nothrow);
+    if (memory == nullptr) throw OutOfMemory("the system refused another " + megabytes(bytes) + "; use tiles");
 #if defined(__linux__) && defined(MADV_HUGEPAGE)
     if (rounded(bytes) >= kHugePage) madvise(memory, rounded(bytes), MADV_HUGEPAGE);  // fewer page faults
 #endif

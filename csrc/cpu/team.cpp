@@ -1,6 +1,5 @@
 #include "team.h"
 
-#include <system_error>
 #include <vector>
 
 namespace densecrf::cpu {
@@ -37,12 +36,18 @@ void Team::guarded(const std::function<void(int)>& body, int thread) {
 
 void Team::run(const std::function<void(int)>& body) {
     std::vector<std::thread> others;
+    std::atomic<bool> complete{false};  // nobody enters the first barrier before the number of threads is known
     try {
-        for (int t = 1; t < threads_; ++t) others.emplace_back([this, &body, t] { guarded(body, t); });
-    } catch (...) {  // the system gives no more threads: those that run wait for a barrier that never fills
-        fail();
+        for (int t = 1; t < threads_; ++t)
+            others.emplace_back([this, &body, &complete, t] {
+                while (!complete.load(std::memory_order_acquire)) std::this_thread::yield();
+                guarded(body, t);
+            });
+    } catch (const std::exception&) {
     }
-    if (!failed_.load()) guarded(body, 0);
+    threads_ = 1 + static_cast<int>(others.size());
+    complete.store(true, std::memory_order_release);
+    guarded(body, 0);
     for (std::thread& other : others) other.join();
     if (error_) std::rethrow_exception(error_);
 }

@@ -29,7 +29,8 @@ class Team {
         each(thread, 1, [&](int64_t) { body(); });
     }
 
-    // Starts the threads, runs body(thread) on each, joins them and rethrows the first exception.
+    // Starts the threads, runs body(thread) on each, joins them and rethrows the first exception. Where the system
+    // gives fewer threads than asked for, those have to do.
     void run(const std::function<void(int thread)>& body);
 
   private:
@@ -39,7 +40,7 @@ class Team {
     void guarded(const std::function<void(int)>& body, int thread);
     void fail();
 
-    const int threads_;
+    int threads_;
     std::atomic<int64_t> next_[2] = {};  // work counters, used in turn so that one can be reset meanwhile
     std::atomic<int> arrived_{0};
     std::atomic<uint32_t> round_{0};
