@@ -140,11 +140,7 @@ def smooth_probs(L: int, H: int, W: int) -> Probs:
 
 def sample(name: str) -> tuple[Image, Probs]:
     """One of `SAMPLES`: a picture of scikit-image's, and what a real network answers for it."""
-    data: Any = importlib.import_module("skimage.data")
-    transform: Any = importlib.import_module("skimage.transform")
-    image = data.stereo_motorcycle()[0] if name == "motorcycle" else getattr(data, name)()
-    if name == "motorcycle":
-        image = (transform.resize(image, (337, 500)) * 255).astype(np.uint8)
+    image = network.photograph(name)
     H, W = image.shape[:2]
     probs = probabilities(network.logits(name).astype(np.float64), np.arange(H) / STRIDE, np.arange(W) / STRIDE)
     return np.ascontiguousarray(image), probs

@@ -10,10 +10,9 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,6 +32,7 @@ Result = TypeVar("Result")
 # leave next to none: heavier smoothness, broader colour. On five labelled VOC pictures both did about alike.
 TERMS = (densecrf.Gaussian(sxy=2, weight=5), densecrf.Bilateral(sxy=49, srgb=5, weight=4))
 
+EXAMPLES = ("astronaut", "motorcycle")
 REPEATS = 5  # timed calls per picture, after one that warms up
 DEEPLAB_SECONDS = 0.5  # per image, the CRF alone: Chen et al., ICLR 2015
 
@@ -61,10 +61,10 @@ def run(out: Path) -> None:
     """
     out.mkdir(parents=True, exist_ok=True)
     outcomes, paths = [], []
-    for name, load in PHOTOGRAPHS.items():
+    for name in EXAMPLES:
         print(f"{name}: refining and drawing ...", file=sys.stderr, flush=True)
-        image = load()
-        outcome = refine_example(name, image)
+        image, probs = data.example(name)
+        outcome = refine_example(name, image, probs)
         paths.append(out / f"{name}.png")
         draw(image, outcome).save(paths[-1], optimize=True)
         outcomes.append(outcome)
@@ -74,60 +74,10 @@ def run(out: Path) -> None:
     print("Drawn (photograph | network's labels | refined labels):", *paths, sep="\n  ")
 
 
-def refine_example(name: str, image: Bytes) -> Outcome:
-    """Refine the network's stored answer for this photograph ``[H, W, 3]``."""
-    probs = softmax(upsample(data.logits(name), image.shape[:2]))  # [21, H, W]
+def refine_example(name: str, image: Bytes, probs: Floats) -> Outcome:
+    """Refine the network's probabilities ``[21, H, W]`` of this photograph ``[H, W, 3]``."""
     refined, seconds = timed(lambda: densecrf.refine(image, probs, terms=TERMS))
     return Outcome(name, probs.argmax(axis=0), refined.argmax(axis=0), seconds)
-
-
-def load_astronaut() -> Bytes:
-    """Load NASA's portrait of Eileen Collins. ``[512, 512, 3]``."""
-    skimage: Any = import_module("skimage")
-    return np.asarray(skimage.data.astronaut())
-
-
-def load_motorcycle() -> Bytes:
-    """Load the left picture of the stereo pair, in the size the network saw. ``[337, 500, 3]``."""
-    skimage: Any = import_module("skimage")
-    left, _, _ = skimage.data.stereo_motorcycle()
-    return np.asarray(skimage.transform.resize(left, (337, 500)) * 255).astype(np.uint8)
-
-
-PHOTOGRAPHS: dict[str, Callable[[], Bytes]] = {"astronaut": load_astronaut, "motorcycle": load_motorcycle}
-
-
-def upsample(scores: Floats, size: tuple[int, ...]) -> Floats:
-    """Interpolate bilinearly, with corners aligned: pixel (y, x) samples ``scores`` at (y, x) / 16.
-
-    Args:
-        scores: ``[L, h, w]``.
-        size: ``(H, W)`` of the picture.
-
-    Returns:
-        ``[L, H, W]``.
-    """
-    top, down = _neighbours(size[0], scores.shape[1])
-    left, across = _neighbours(size[1], scores.shape[2])
-    down = down[:, None]
-    one = np.float32(1)
-    rows = scores[:, top] * (one - down) + scores[:, top + 1] * down  # [L, H, w]
-    upsampled: Floats = rows[:, :, left] * (one - across) + rows[:, :, left + 1] * across
-    return upsampled
-
-
-def _neighbours(pixels: int, scores: int) -> tuple[Labels, Floats]:
-    """Find, along one axis, the score before each pixel and how far on to the next it lies. ``[pixels]``."""
-    place = np.arange(pixels, dtype=np.float32) / np.float32(data.STRIDE)
-    before = np.minimum(place.astype(np.intp), scores - 2)
-    return before, place - before.astype(np.float32)
-
-
-def softmax(scores: Floats) -> Floats:
-    """Turn scores into probabilities, over the first axis. ``[L, H, W]``."""
-    powers: Floats = np.exp(scores - scores.max(axis=0))
-    probs: Floats = powers / powers.sum(axis=0)
-    return probs
 
 
 def timed(call: Callable[[], Result]) -> tuple[Result, float]:

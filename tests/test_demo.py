@@ -41,7 +41,7 @@ def test_an_unknown_example_is_refused_with_the_names_there_are():
 
 def test_upsampling_puts_each_score_on_its_pixel():
     scores = np.random.default_rng(0).normal(size=(3, 5, 4)).astype(np.float32)
-    up = _demo.upsample(scores, (65, 49))
+    up = data.upsample(scores, (65, 49))
     assert up.shape == (3, 65, 49)
     assert up.dtype == np.float32
     np.testing.assert_array_equal(up[:, ::16, ::16], scores)
@@ -49,13 +49,13 @@ def test_upsampling_puts_each_score_on_its_pixel():
 
 def test_upsampling_is_linear_between_the_scores_and_cuts_off_what_lies_outside_the_picture():
     row, column = np.mgrid[:5, :4].astype(np.float32)
-    up = _demo.upsample((3 * row - 2 * column)[None], (50, 33))
+    up = data.upsample((3 * row - 2 * column)[None], (50, 33))
     y, x = np.mgrid[:50, :33]
     np.testing.assert_allclose(up[0], (3 * y - 2 * x) / 16, atol=1e-5)
 
 
 def test_softmax_sums_to_one_even_for_huge_scores():
-    probs = _demo.softmax(np.array([[[1000.0, -1000.0]], [[1000.0, 0.0]]], np.float32))
+    probs = data.softmax(np.array([[[1000.0, -1000.0]], [[1000.0, 0.0]]], np.float32))
     np.testing.assert_allclose(probs[:, 0, 0], [0.5, 0.5])
     np.testing.assert_allclose(probs[:, 0, 1], [0, 1])
 
@@ -179,12 +179,12 @@ def test_the_demo_draws_both_pictures_and_prints_the_table(monkeypatch, capsys, 
             assert picture.height > height
 
 
-@pytest.mark.parametrize("name", list(_demo.PHOTOGRAPHS))
+@pytest.mark.parametrize("name", _demo.EXAMPLES)
 def test_refining_moves_the_outlines_onto_edges_of_the_photograph(monkeypatch, overlay, name):
     pytest.importorskip("skimage")
     monkeypatch.setattr(_demo, "REPEATS", 1)
-    image = _demo.PHOTOGRAPHS[name]()
-    outcome = _demo.refine_example(name, image)
+    image = data.photograph(name)
+    outcome = _demo.refine_example(name, *data.example(name))
     changed = np.mean(outcome.before != outcome.after)
     assert 0.01 < changed < 0.08  # mended at the edges, not swept away
     before = edge_strength(overlay, image, outcome.before)

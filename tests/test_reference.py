@@ -14,7 +14,7 @@ from conftest import softmax
 from numpy.typing import NDArray
 
 import densecrf
-from densecrf import Bilateral, Gaussian, _demo, data, reference
+from densecrf import Bilateral, Gaussian, data, reference
 
 Term = Gaussian | Bilateral
 
@@ -241,5 +241,5 @@ def test_the_lattices_answer_is_near_the_exact_one(place: str, preset: str) -> N
 def photograph(name: str) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
     """Load a picture [H, W, 3] and what the network makes of it, [21, H, W]."""
     pytest.importorskip("skimage")
-    image = _demo.PHOTOGRAPHS[name]()
-    return image, _demo.softmax(_demo.upsample(data.logits(name), image.shape[:2]))
+    image = data.photograph(name)
+    return image, data.softmax(data.upsample(data.logits(name), image.shape[:2]))
