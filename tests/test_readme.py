@@ -1,0 +1,48 @@
+"""What README.md shows runs as it stands and prints what it says."""
+
+import contextlib
+import io
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import densecrf
+
+README = Path(__file__).resolve().parents[1] / "README.md"
+
+
+def blocks(language: str) -> list[str]:
+    """The fenced blocks of one language; plain ones for the empty string."""
+    found = re.findall(r"^```(\w*)\n(.*?)^```$", README.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
+    return [text for name, text in found if name == language]
+
+
+@pytest.fixture(scope="module")
+def first_example() -> tuple[dict, str]:
+    """The names that the first block defines, and what it prints."""
+    pytest.importorskip("skimage")
+    names: dict = {}
+    printed = io.StringIO()
+    with contextlib.redirect_stdout(printed):
+        exec(blocks("python")[0], names)
+    return names, printed.getvalue()
+
+
+def test_the_first_example_prints_what_stands_below_it(first_example):
+    assert first_example[1] == blocks("")[1]
+
+
+def test_every_line_of_the_second_example_refines(first_example):
+    torch = pytest.importorskip("torch")
+    names = {"densecrf": densecrf, **first_example[0]}
+    image, probs = names["image"][:96, :96], names["probs"][:, :96, :96]
+    names |= {"image": image, "probs": probs, "logits": np.log(probs)}
+    names |= {"images": np.stack([image, image]), "batch": np.stack([probs, probs])}
+    names |= {"tensor_image": torch.from_numpy(image.transpose(2, 0, 1).copy()), "tensor_probs": torch.tensor(probs)}
+    example = blocks("python")[1]
+    assert example.count("refine(") == 6
+    for statement in re.split(r"\n(?=densecrf)", example)[1:]:
+        result = eval(statement.strip(), {**names, "Gaussian": densecrf.Gaussian, "Bilateral": densecrf.Bilateral})
+        assert abs(float(result.sum()) - np.prod(result.shape) / 21) < 1
