@@ -31,23 +31,41 @@ struct Channels {
 
 enum class Normalization { kNone, kBefore, kAfter, kSymmetric };
 
+// What label l at a point gains from the mass of label m around it: the weight of the identity (Potts), of a
+// diagonal, or a whole matrix. Positive attracts.
+struct Compatibility {
+    enum class Kind { kPotts, kDiagonal, kMatrix };
+    Kind kind = Kind::kPotts;
+    std::vector<float> values;  // [1], [L] or [L, L]
+};
+
 // One pairwise term. Its features are position / position_sigma (fastest grid axis first: x, y, ...), then
 // channel / channel_sigma. Either list may be empty; a term without channels does not look at the picture.
 struct Term {
     std::vector<float> position_sigma;
     std::vector<float> channel_sigma;
-    float weight = 0;  // Potts
+    Channels channels;  // only read while the lattice is built
     Normalization normalization = Normalization::kSymmetric;
+    Compatibility compatibility;
 
     int dims() const { return static_cast<int>(position_sigma.size() + channel_sigma.size()); }
 };
 
-// The unary side. scores [L, N], label-major; U = -log(max(score, clip)) or U = -score.
+enum class Scores { kProbabilities, kLogits, kEnergies };
+
+// The unary side. scores [L, N], label-major; U = -log(max(score, clip)), U = -score or U = score.
 struct Unary {
     const float* scores = nullptr;
     int labels = 0;  // L
-    bool logits = false;
+    Scores kind = Scores::kProbabilities;
     float clip = 1e-5f;  // smallest probability told apart from 0
+};
+
+struct Inference {
+    int iterations = 10;
+    const float* start = nullptr;  // [L, N], the marginals to start from; null for soft-max(-U)
+    float damping = 0;             // share of the marginals before that an iteration keeps
+    float tolerance = 0;           // stop when no marginal moves by more; 0 runs every iteration
 };
 
 }  // namespace densecrf

@@ -12,22 +12,29 @@ class Term:
         self,
         position_sigma: Sequence[float],
         channel_sigma: Sequence[float],
-        weight: float,
+        channels: NDArray[Any] | None,
         normalization: str,
+        compatibility: float | NDArray[np.float32],
     ) -> None: ...
+
+class Model:
+    vertices: int
+    def __init__(self, shape: Sequence[int], terms: Sequence[Term], threads: int) -> None: ...
+    def infer(
+        self,
+        scores: NDArray[np.float32],
+        kind: str,
+        clip: float,
+        iterations: int,
+        start: NDArray[np.float32] | None,
+        damping: float,
+        tolerance: float,
+        threads: int,
+        out: NDArray[np.float32],
+    ) -> int: ...
+    def message(self, values: NDArray[np.float32], threads: int, out: NDArray[np.float32]) -> None: ...
 
 def require_memory(bytes: int) -> None: ...
 def isa() -> str: ...
 def elevated_bound(max_abs: Sequence[float]) -> float: ...
-def infer(
-    scores: NDArray[np.float32],
-    shape: Sequence[int],
-    picture: NDArray[Any] | None,
-    terms: Sequence[Term],
-    iterations: int,
-    from_logits: bool,
-    clip: float,
-    threads: int,
-    out: NDArray[np.float32],
-) -> None: ...
 def survey(scores: NDArray[np.float32], threads: int) -> dict[str, float]: ...

@@ -71,18 +71,9 @@ def refine(
 def _infer(request: Request, marginals: Any) -> None:
     """Runs the compiled core on every picture; marginals [B, L, N] is written."""
     _, height, width, channels = request.pictures.shape
-    terms = [
-        _core.Term(term.position_sigma, term.channel_sigma, term.weight, term.normalization) for term in request.terms
-    ]
+    kind = "logits" if request.from_logits else "probabilities"
     for picture, scores, answer in zip(request.pictures, request.scores, marginals, strict=True):
-        _core.infer(
-            scores,
-            (height, width),
-            picture.reshape(height * width, channels),
-            terms,
-            request.iterations,
-            request.from_logits,
-            CLIP,
-            request.threads,
-            answer,
-        )
+        points = picture.reshape(height * width, channels)
+        terms = [term.for_core(points) for term in request.terms] if request.iterations else []
+        model = _core.Model((height, width), terms, request.threads)
+        model.infer(scores, kind, CLIP, request.iterations, None, 0.0, 0.0, request.threads, answer)

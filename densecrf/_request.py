@@ -53,6 +53,10 @@ class FullTerm:
     weight: float
     normalization: str
 
+    def for_core(self, channels: NDArray[Any]) -> _core.Term:
+        """The term as the compiled core takes it, on a picture [N, C]."""
+        return _core.Term(self.position_sigma, self.channel_sigma, channels, self.normalization, self.weight)
+
 
 def make_request(
     function: str,

@@ -1,36 +1,70 @@
-"""Pictures and network outputs that the tests share: deterministic, and of any size."""
+"""Settings, fixtures and checks that several of the files share; what they refine is in inputs.py."""
 
+import json
 import os
+import re
+import subprocess
+import sys
 
-import numpy as np
+import pytest
 from hypothesis import settings
-from numpy.typing import NDArray
+from inputs import address, picture, probabilities, refine
+
+from densecrf import _core
 
 settings.register_profile("densecrf", deadline=None, derandomize=bool(os.environ.get("CI")))
 settings.load_profile("densecrf")
 
 
-def softmax(scores: NDArray) -> NDArray:
-    """Over the first axis."""
-    e = np.exp(scores - scores.max(axis=0))
-    return e / e.sum(axis=0)
+@pytest.fixture(scope="module")
+def expected():
+    """The answer for `picture()` and `probabilities()`, every one of the plainest layout."""
+    return refine(picture(), probabilities())
 
 
-def scene(
-    height: int, width: int, labels: int, *, channels: int = 3, seed: int = 0
-) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
-    """Make a picture [H, W, C] of noisy patches, and logits [L, H, W] of a network that is sure of itself.
+@pytest.fixture
+def torch():
+    return pytest.importorskip("torch")
 
-    The network sees every patch a few pixels off, and goes from one label to the next within about two pixels.
-    """
-    rng = np.random.default_rng(seed)
-    y, x = np.mgrid[:height, :width]
-    centres = rng.uniform(size=(max(labels, 5), 2, 1, 1)) * np.reshape([height, width], (2, 1, 1))
-    owner = np.hypot(*np.moveaxis(centres - [y, x], 1, 0)).argmin(axis=0)
-    colours = rng.integers(0, 256, size=(len(centres), channels))[owner]
-    image = np.clip(colours + rng.normal(scale=6, size=colours.shape), 0, 255).astype(np.uint8)
 
-    seen = centres + rng.normal(scale=2, size=centres.shape)
-    distance = np.hypot(*np.moveaxis(seen - [y, x], 1, 0))
-    logits = np.stack([-distance[label::labels].min(axis=0) for label in range(labels)])
-    return image, np.maximum(logits, logits.max(axis=0) - 15).astype(np.float32)
+@pytest.fixture
+def core_calls(monkeypatch):
+    """Where the arrays lie that the compiled core is given: one dict of addresses a call."""
+    calls = []
+
+    class Model(_core.Model):
+        def infer(self, scores, *rest):
+            calls.append({"probs": address(scores), "image": images[-1], "out": address(rest[-1])})
+            return super().infer(scores, *rest)
+
+    images = []
+
+    def term(*arguments):
+        images.append(address(arguments[2]))
+        return _core_term(*arguments)
+
+    _core_term = _core.Term
+    monkeypatch.setattr(_core, "Model", Model)
+    monkeypatch.setattr(_core, "Term", term)
+    return calls
+
+
+def run(program, **environment):
+    """Runs a program that prints JSON on one line, and gives what it says; it must not be killed, nor complain."""
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, env={**os.environ, **environment}
+    )
+    assert done.returncode == 0, f"{done.returncode}: {done.stderr or 'killed'}"
+    assert done.stderr == ""
+    return json.loads(done.stdout)
+
+
+def assert_says(caught, function, expected):
+    """Whether an exception is what a row of a table expects."""
+    error, words = expected.split(": ", 1)
+    assert caught.type.__name__ == error
+    message = str(caught.value)
+    assert message.startswith(f"{function}: ")
+    assert re.search(".*".join(re.escape(part) for part in words.split(" .. ")), message), message
+    assert "array(" not in message  # says what came, and spares us its values
+    assert len(message) < 500

@@ -10,7 +10,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from conftest import softmax
+from inputs import softmax
 from numpy.typing import NDArray
 
 import densecrf

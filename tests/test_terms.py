@@ -316,8 +316,13 @@ def test_a_variable_that_asks_for_absurdly_many_threads_does_no_harm(monkeypatch
 @pytest.mark.usefixtures("no_quota")
 def test_num_threads_has_the_last_word(monkeypatch):
     used = []
-    infer = _core.infer
-    monkeypatch.setattr(_core, "infer", lambda *arguments: used.append(arguments[7]) or infer(*arguments))
+
+    class Model(_core.Model):
+        def infer(self, *arguments):
+            used.append(arguments[7])
+            return super().infer(*arguments)
+
+    monkeypatch.setattr(_core, "Model", Model)
     densecrf.refine(IMAGE, PROBS)
     monkeypatch.setenv("DENSECRF_NUM_THREADS", "3")
     densecrf.refine(IMAGE, PROBS)

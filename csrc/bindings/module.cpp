@@ -4,9 +4,13 @@
 #include <pybind11/pybind11.h>
 #include <pybind11/stl.h>
 
+#include <cmath>
+#include <memory>
+#include <optional>
+
 #include "../cpu/kernels.h"
-#include "../cpu/mean_field.h"
 #include "../cpu/memory.h"
+#include "../cpu/model.h"
 #include "../cpu/survey.h"
 #include "../simplex.h"
 
@@ -15,63 +19,131 @@ namespace py = pybind11;
 namespace densecrf {
 namespace {
 
-using Scores = py::array_t<float, py::array::c_style>;
+using Planar = py::array_t<float, py::array::c_style>;  // [L, N]
 
-// picture [N, C], of any strides; None for no picture.
-Channels channels_of(const py::object& picture, int64_t points) {
-    if (picture.is_none()) return {};
-    const auto array = py::cast<py::array>(picture);
+using Floats = py::array_t<float, py::array::c_style | py::array::forcecast>;
+
+// channels [N, C], of any strides; None for none.
+Channels channels_of(const py::object& channels) {
+    if (channels.is_none()) return {};
+    const auto array = py::cast<py::array>(channels);
     const bool is_uint8 = py::isinstance<py::array_t<uint8_t>>(array);
     if (!is_uint8 && !py::isinstance<py::array_t<float>>(array))
-        throw py::type_error("picture must be uint8 or float32");
-    if (array.ndim() != 2 || array.shape(0) != points) throw py::value_error("picture must have shape (N, C)");
+        throw py::type_error("channels must be uint8 or float32");
+    if (array.ndim() != 2) throw py::value_error("channels must have shape (N, C)");
     const py::ssize_t size = array.itemsize();
     return {array.data(), is_uint8 ? ChannelType::kUint8 : ChannelType::kFloat32, static_cast<int>(array.shape(1)),
             array.strides(0) / size, array.strides(1) / size};
 }
 
-Term make_term(std::vector<float> position_sigma, std::vector<float> channel_sigma, float weight,
-               const std::string& normalization) {
+// A number, [L] or [L, L].
+Compatibility compatibility_of(const Floats& values) {
+    Compatibility compatibility;
+    compatibility.kind = values.ndim() == 0   ? Compatibility::Kind::kPotts
+                         : values.ndim() == 1 ? Compatibility::Kind::kDiagonal
+                                              : Compatibility::Kind::kMatrix;
+    if (values.ndim() > 2 || (values.ndim() == 2 && values.shape(0) != values.shape(1)) || values.size() == 0)
+        throw py::value_error("a compatibility is a number, [L] or [L, L]");
+    compatibility.values.assign(values.data(), values.data() + values.size());
+    return compatibility;
+}
+
+Normalization normalization_of(const std::string& wanted) {
     const std::pair<const char*, Normalization> names[] = {{"none", Normalization::kNone},
                                                            {"before", Normalization::kBefore},
                                                            {"after", Normalization::kAfter},
                                                            {"symmetric", Normalization::kSymmetric}};
-    Term term{std::move(position_sigma), std::move(channel_sigma), weight, Normalization::kNone};
+    for (const auto& [name, value] : names)
+        if (wanted == name) return value;
+    throw py::value_error("unknown normalization " + wanted);
+}
+
+// A term and the array its channels point into.
+struct TermOfArrays {
+    Term term;
+    py::object channels;
+};
+
+TermOfArrays make_term(std::vector<float> position_sigma, std::vector<float> channel_sigma, py::object channels,
+                       const std::string& normalization, const Floats& compatibility) {
+    Term term{std::move(position_sigma), std::move(channel_sigma), channels_of(channels),
+              normalization_of(normalization), compatibility_of(compatibility)};
     if (term.dims() < 1 || term.dims() > kMaxDims)
         throw py::value_error("a term has 1 to " + std::to_string(kMaxDims) + " feature dimensions");
-    for (const auto& [name, value] : names) {
-        if (normalization != name) continue;
-        term.normalization = value;
-        return term;
+    if (term.channel_sigma.size() > static_cast<size_t>(term.channels.count))
+        throw py::value_error("a term has more sigmas than there are channels");
+    return {std::move(term), std::move(channels)};
+}
+
+// A model and what it takes to check the arrays it is used with.
+struct BuiltModel {
+    cpu::Model model;
+    py::ssize_t labels;  // that a compatibility asks for; 0 where any number will do
+};
+
+std::unique_ptr<BuiltModel> make_model(const std::vector<int64_t>& shape, const std::vector<TermOfArrays>& terms,
+                                       int threads) {
+    const Grid grid{shape};
+    if (shape.empty() || grid.points() < 1) throw py::value_error("a model needs points");
+    std::vector<Term> plain;
+    py::ssize_t labels = 0;
+    for (const TermOfArrays& one : terms) {
+        const Term& term = one.term;
+        if (term.position_sigma.size() > shape.size())
+            throw py::value_error("a term has more sigmas than there are axes");
+        if (term.channels.data && py::cast<py::array>(one.channels).shape(0) != grid.points())
+            throw py::value_error("channels must have shape (N, C)");
+        if (term.compatibility.kind != Compatibility::Kind::kPotts) {
+            const auto size = term.compatibility.kind == Compatibility::Kind::kDiagonal
+                                  ? term.compatibility.values.size()
+                                  : static_cast<size_t>(std::lround(std::sqrt(term.compatibility.values.size())));
+            if (labels != 0 && labels != static_cast<py::ssize_t>(size))
+                throw py::value_error("compatibilities are of different numbers of labels");
+            labels = static_cast<py::ssize_t>(size);
+        }
+        plain.push_back(term);
     }
-    throw py::value_error("unknown normalization " + normalization);
+    const py::gil_scoped_release release;
+    return std::unique_ptr<BuiltModel>(new BuiltModel{cpu::Model(grid, plain, threads), labels});
 }
 
-void check_sizes(const cpu::Problem& problem, const Scores& scores, const Scores& marginals) {
-    const int64_t points = problem.grid.points();
-    if (points < 1 || scores.ndim() != 2 || scores.shape(0) < 1 || scores.shape(1) != points)
-        throw py::value_error("scores must have shape (L, N)");
-    if (marginals.ndim() != 2 || marginals.shape(0) != scores.shape(0) || marginals.shape(1) != points)
-        throw py::value_error("out must have the shape of scores");
-    for (const Term& term : problem.terms)
-        if (term.position_sigma.size() > problem.grid.shape.size() ||
-            term.channel_sigma.size() > static_cast<size_t>(problem.channels.count))
-            throw py::value_error("a term has more sigmas than there are axes or channels");
+void check_planes(const BuiltModel& built, const Planar& array) {
+    if (array.ndim() != 2 || array.shape(0) < 1 || array.shape(1) != built.model.points())
+        throw py::value_error("an array must have shape (L, N)");
+    if (built.labels != 0 && array.shape(0) != built.labels)
+        throw py::value_error("an array must have as many labels as the compatibility");
 }
 
-void infer(const Scores& scores, const std::vector<int64_t>& shape, const py::object& picture,
-           const std::vector<Term>& terms, int iterations, bool from_logits, float clip, int threads,
-           Scores& out) {
-    cpu::Problem problem{{shape}, {}, terms, {}, iterations};
-    problem.channels = channels_of(picture, problem.grid.points());
-    check_sizes(problem, scores, out);
-    problem.unary = {scores.data(), static_cast<int>(scores.shape(0)), from_logits, clip};
+int infer(const BuiltModel& built, const Planar& scores, const std::string& kind, float clip, int iterations,
+          const std::optional<Planar>& start, float damping, float tolerance, int threads, Planar& out) {
+    check_planes(built, scores);
+    check_planes(built, out);
+    if (start) check_planes(built, *start);
+    if (out.shape(0) != scores.shape(0) || (start && start->shape(0) != scores.shape(0)))
+        throw py::value_error("arrays must have the same number of labels");
+    const Unary unary{scores.data(), static_cast<int>(scores.shape(0)),
+                      kind == "probabilities" ? Scores::kProbabilities
+                      : kind == "logits"      ? Scores::kLogits
+                                              : Scores::kEnergies,
+                      clip};
+    const Inference inference{iterations, start ? start->data() : nullptr, damping, tolerance};
     float* marginals = out.mutable_data();
     const py::gil_scoped_release release;
-    cpu::infer(problem, threads, marginals);
+    return built.model.infer(unary, inference, threads, marginals);
 }
 
-py::dict survey(const Scores& scores, int threads) {
+void message(const BuiltModel& built, const Planar& values, int threads, Planar& out) {
+    check_planes(built, values);
+    check_planes(built, out);
+    if (out.shape(0) != values.shape(0)) throw py::value_error("arrays must have the same number of labels");
+    const float* from = values.data();
+    float* to = out.mutable_data();
+    const int labels = static_cast<int>(values.shape(0));
+    const py::gil_scoped_release release;
+    built.model.message(from, labels, threads, to);
+}
+
+py::dict survey(const Planar& scores, int threads) {
     if (scores.ndim() != 2) throw py::value_error("scores must have shape (L, N)");
     const float* data = scores.data();
     const int64_t labels = scores.shape(0), points = scores.shape(1);
@@ -106,11 +178,18 @@ PYBIND11_MODULE(_core, m) {
             return elevated_bound(static_cast<int>(max_abs.size()), max_abs.data());
         },
         py::arg("max_abs"), "How far out in the lattice features bounded by max_abs [D] lie.");
-    py::class_<Term>(m, "Term").def(py::init(&make_term), py::arg("position_sigma"), py::arg("channel_sigma"),
-                                    py::arg("weight"), py::arg("normalization"));
-    m.def("infer", &infer, py::arg("scores").noconvert(), py::arg("shape"), py::arg("picture"), py::arg("terms"),
-          py::arg("iterations"), py::arg("from_logits"), py::arg("clip"), py::arg("threads"),
-          py::arg("out").noconvert(), "Mean-field marginals of scores [L, N], written to out [L, N].");
+    py::class_<TermOfArrays>(m, "Term").def(py::init(&make_term), py::arg("position_sigma"),
+                                            py::arg("channel_sigma"), py::arg("channels"),
+                                            py::arg("normalization"), py::arg("compatibility"));
+    py::class_<BuiltModel>(m, "Model")
+        .def(py::init(&make_model), py::arg("shape"), py::arg("terms"), py::arg("threads"))
+        .def_property_readonly("vertices", [](const BuiltModel& built) { return built.model.vertices(); })
+        .def("infer", &infer, py::arg("scores").noconvert(), py::arg("kind"), py::arg("clip"),
+             py::arg("iterations"), py::arg("start").noconvert(), py::arg("damping"), py::arg("tolerance"),
+             py::arg("threads"), py::arg("out").noconvert(),
+             "Marginals of scores [L, N], written to out [L, N]; iterations that ran.")
+        .def("message", &message, py::arg("values").noconvert(), py::arg("threads"), py::arg("out").noconvert(),
+             "Values [C, N] through all terms, summed, written to out [C, N].");
     m.def("survey", &survey, py::arg("scores").noconvert(), py::arg("threads"),
           "Extremes of scores [L, N] and of their sums over labels.");
 }

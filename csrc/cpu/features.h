@@ -9,8 +9,7 @@ namespace densecrf::cpu {
 // Features of one term: position / sigma, then channel / sigma (Krähenbühl & Koltun 2011, section 2).
 class Features {
   public:
-    Features(const Grid& grid, const Channels& channels, const Term& term)
-        : grid_(grid), channels_(channels), term_(term) {}
+    Features(const Grid& grid, const Term& term) : grid_(grid), channels_(term.channels), term_(term) {}
 
     int dims() const { return term_.dims(); }
 
@@ -24,7 +23,7 @@ class Features {
     float channel(int64_t point, int c) const;
 
     const Grid& grid_;
-    const Channels& channels_;
+    const Channels channels_;
     const Term& term_;
 };
 

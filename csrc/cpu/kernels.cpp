@@ -15,7 +15,6 @@ void DENSECRF_JOIN(simplices_, DENSECRF_ISA)(int, const float*, const FeatureLan
 
 namespace {
 
-constexpr float kLog2e = 1.442695041f;
 constexpr float kAbsent = -256.0f;  // log2 of "no such label"
 constexpr float kHuge = 1e30f;      // keeps differences of logits finite
 
@@ -179,9 +178,10 @@ DENSECRF_INLINE void read(Planes<const float> scores, int64_t first, int count, 
     }
 }
 
-void read_logits(Planes<const float> scores, int64_t first, int count, float* x, int stride, float* scratch) {
-    read(scores, first, count, x, stride, scratch, [](F8 v) __attribute__((always_inline)) {
-        return max8(min8(v * kLog2e, broadcast8(kHuge)), broadcast8(-kHuge));
+void read_logits(Planes<const float> scores, float scale, int64_t first, int count, float* x, int stride,
+                 float* scratch) {
+    read(scores, first, count, x, stride, scratch, [scale](F8 v) __attribute__((always_inline)) {
+        return max8(min8(v * scale, broadcast8(kHuge)), broadcast8(-kHuge));
     });
 }
 
@@ -242,19 +242,68 @@ void softmax(int count, int labels, float floor, const float* x, float* q, int s
     }
 }
 
-void write(int count, const float* q, int stride, Planes<float> marginals, int64_t first) {
+void read_values(Planes<const float> values, int64_t first, int count, float* q, int stride) {
     for (int p = 0; p < count; p += 8) {
         const int points = count - p < 8 ? count - p : 8;
-        for (int l = 0; l < marginals.labels; l += 8) {
+        for (int l = 0; l < stride; l += 8) {
             F8 row[8];
-            for (int i = 0; i < 8; ++i) row[i] = load8(q + (p + i) * stride + l);
+            for (int i = 0; i < 8; ++i) {
+                const float* plane = values.data + (l + i) * values.points + first + p;
+                if (l + i >= values.labels)
+                    row[i] = broadcast8(0.0f);
+                else
+                    row[i] = points == 8 ? load8(plane) : load_some(plane, points);
+            }
             transpose8(row);
-            const int labels = marginals.labels - l < 8 ? marginals.labels - l : 8;
+            for (int i = 0; i < points; ++i) store8(q + (p + i) * stride + l, row[i]);
+        }
+    }
+}
+
+float blend(int count, float keep, float* q, float* kept, int stride) {
+    F8 largest = broadcast8(0.0f);
+    for (int i = 0; i < count * stride; i += 8) {
+        const F8 before = load8(kept + i), after = before * keep + load8(q + i) * (1.0f - keep);
+        largest = max8(largest, max8(after - before, before - after));
+        store8(q + i, after);
+        store8(kept + i, after);
+    }
+    float lanes[8], change = 0;
+    store8(lanes, largest);
+    for (float lane : lanes) change = lane > change ? lane : change;
+    return change;
+}
+
+void write(int count, const float* q, int stride, float scale, Planes<float> values, int64_t first) {
+    for (int p = 0; p < count; p += 8) {
+        const int points = count - p < 8 ? count - p : 8;
+        for (int l = 0; l < values.labels; l += 8) {
+            F8 row[8];
+            for (int i = 0; i < 8; ++i) row[i] = load8(q + (p + i) * stride + l) * scale;
+            transpose8(row);
+            const int labels = values.labels - l < 8 ? values.labels - l : 8;
             for (int i = 0; i < labels; ++i) {
-                float* plane = marginals.data + (l + i) * marginals.points + first + p;
+                float* plane = values.data + (l + i) * values.points + first + p;
                 points == 8 ? store8(plane, row[i]) : store_some(plane, row[i], points);
             }
         }
+    }
+}
+
+void mix(int64_t rows, const float* matrix, int stride, const BlockKernels* blocks, float* const* values,
+         float* scratch) {
+    for (int64_t r = 0; r < rows; ++r) {
+        for (int l = 0; l < stride; l += 8) store8(scratch + l, broadcast8(0.0f));
+        int first = 0;
+        for (int b = 0; first < stride; first += blocks[b++].width) {
+            const float* row = values[b] + r * blocks[b].width;
+            for (int m = 0; m < blocks[b].width; ++m)
+                for (int l = 0; l < stride; l += 8)
+                    store8(scratch + l, load8(scratch + l) + row[m] * load8(matrix + (first + m) * stride + l));
+        }
+        first = 0;
+        for (int b = 0; first < stride; first += blocks[b++].width)
+            std::memcpy(values[b] + r * blocks[b].width, scratch + first, blocks[b].width * sizeof(float));
     }
 }
 
@@ -274,8 +323,11 @@ const Kernels DENSECRF_JOIN(kernels_, DENSECRF_ISA) = {
     DENSECRF_JOIN(simplices_, DENSECRF_ISA),
     read_logits,
     read_probs,
+    read_values,
     softmax,
+    blend,
     write,
+    mix,
 };
 
 }  // namespace densecrf::cpu

@@ -51,16 +51,28 @@ struct Kernels {
     void (*simplices)(int dims, const float* scale, const FeatureLanes& features, SimplexLanes& out);
 
     // Points first .. first + count - 1 -> x [count][stride]: log2 of the unnormalised marginals, largest label
-    // at 0, labels beyond L far below. scratch [stride * 8].
-    void (*read_logits)(Planes<const float> scores, int64_t first, int count, float* x, int stride,
+    // at 0, labels beyond L far below; scores are multiplied with `scale`, or clipped. scratch [stride * 8].
+    void (*read_logits)(Planes<const float> scores, float scale, int64_t first, int count, float* x, int stride,
                         float* scratch);
     void (*read_probs)(Planes<const float> scores, float clip, int64_t first, int count, float* x, int stride,
                        float* scratch);
 
+    // The values as they are, zeros in the labels beyond L.
+    void (*read_values)(Planes<const float> values, int64_t first, int count, float* q, int stride);
+
     // q = 2^x / sum of 2^x, both [count rounded up to 8][stride]. Exponents below `floor` count as floor.
     void (*softmax)(int count, int labels, float floor, const float* x, float* q, int stride);
 
-    void (*write)(int count, const float* q, int stride, Planes<float> marginals, int64_t first);
+    // q = keep * kept + (1 - keep) * q, and kept becomes the new q; both [count][stride]. Returns the largest
+    // change.
+    float (*blend)(int count, float keep, float* q, float* kept, int stride);
+
+    // scale * q -> values
+    void (*write)(int count, const float* q, int stride, float scale, Planes<float> values, int64_t first);
+
+    // Rows of all label blocks times a matrix [stride][stride] over labels: row <- row * matrix. scratch [stride].
+    void (*mix)(int64_t rows, const float* matrix, int stride, const BlockKernels* blocks, float* const* values,
+                float* scratch);
 };
 
 // The best this machine runs, or the one that the environment variable DENSECRF_ISA names.

@@ -18,7 +18,7 @@ struct Factors {
     float splat, slice;
 };
 
-// norm: the filter's response to ones at the point; strength: Potts weight, slice scale and log2(e).
+// norm: the filter's response to ones at the point; strength: weight, slice scale and log2(e).
 Factors factors(Normalization normalization, float norm, float strength) {
     switch (normalization) {
         case Normalization::kSymmetric: {
@@ -33,6 +33,11 @@ Factors factors(Normalization normalization, float norm, float strength) {
             break;
     }
     return {1.0f, strength};
+}
+
+// Whether the compatibility is one positive number, which the corner weights can take up.
+bool folds(const Term& term) {
+    return term.compatibility.kind == Compatibility::Kind::kPotts && term.compatibility.values[0] > 0;
 }
 
 void prefetch_canonical(const std::vector<SharedRow>& shared, size_t i, int width, float* values) {
@@ -59,17 +64,17 @@ void spread(const std::vector<SharedRow>& shared, int width, float* values) {
 
 }  // namespace
 
-Lattice::Lattice(const PointOrder& order, const Grid& grid, const Channels& channels,
-                 const std::vector<Term>& terms)
-    : order_(order) {
+Lattice::Lattice(const PointOrder& order, const Grid& grid, const std::vector<Term>& terms) : order_(order) {
     for (const Term& term : terms)
-        if (term.weight != 0) terms_.push_back(term);
+        if (term.compatibility.kind != Compatibility::Kind::kPotts || term.compatibility.values[0] != 0)
+            terms_.push_back(term);
     lattices_.resize(terms_.size());
     for (size_t t = 0; t < terms_.size(); ++t) {
         lattices_[t].dims = terms_[t].dims();
         lattices_[t].first_corner = corners_;
         corners_ += terms_[t].dims() + 1;
-        builders_.push_back(make_term_builder(order, grid, channels, terms_[t], lattices_[t]));
+        builders_.push_back(make_term_builder(order, grid, terms_[t], lattices_[t]));
+        mixing_.push_back(folds(terms_[t]) ? Compatibility{} : terms_[t].compatibility);
     }
     allocate_corners();
 }
@@ -139,7 +144,8 @@ void Lattice::splat_ones(int partition) {
 void Lattice::weigh_corners(int partition) {
     for (size_t t = 0; t < terms_.size(); ++t) {
         const int dims = lattices_[t].dims;
-        const float scale = slice_scale(dims), strength = terms_[t].weight * kLog2e * scale;
+        const float weight = folds(terms_[t]) ? terms_[t].compatibility.values[0] : 1.0f;
+        const float scale = slice_scale(dims), strength = weight * kLog2e * scale;
         for (int64_t i = order_.first_point(partition); i < order_.first_point(partition + 1); ++i) {
             const int64_t at = i * corners_ + lattices_[t].first_corner;
             float norm = 0;

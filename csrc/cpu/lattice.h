@@ -45,8 +45,9 @@ class TermBuilder;
 
 class Lattice {
   public:
-    // Terms of zero weight are left out. Throws std::domain_error if features are too large for their sigma.
-    Lattice(const PointOrder& order, const Grid& grid, const Channels& channels, const std::vector<Term>& terms);
+    // Potts terms of zero weight are left out. `grid`, and the channels the terms point at, must stay until build
+    // is done. Throws std::domain_error if features are too large for their sigma.
+    Lattice(const PointOrder& order, const Grid& grid, const std::vector<Term>& terms);
     ~Lattice();
 
     // Called by every thread of the team.
@@ -56,8 +57,12 @@ class Lattice {
     int corners() const { return corners_; }  // per point, over all terms
     const std::vector<TermLattice>& terms() const { return lattices_; }
 
+    // What is left of a term's compatibility for the values to be multiplied with: kPotts means nothing, because a
+    // positive weight is in the corner weights.
+    const Compatibility& mixing(size_t term) const { return mixing_[term]; }
+
     // The corners of the points from `start` of the order on. Their weights hold the barycentric weights, the
-    // normalisation, and (on the way out) the Potts weight and log2(e): messages come out in units of log2.
+    // normalisation, a positive Potts weight and log2(e): messages come out in units of log2.
     Corners splat_corners(int64_t start) const { return corners_from(splat_weight_, start); }
     Corners slice_corners(int64_t start) const {
         return corners_from(slice_weight_.size() ? slice_weight_ : splat_weight_, start);
@@ -76,6 +81,7 @@ class Lattice {
     std::vector<Term> terms_;
     std::vector<std::unique_ptr<TermBuilder>> builders_;
     std::vector<TermLattice> lattices_;
+    std::vector<Compatibility> mixing_;  // [terms]
     int corners_ = 0;
     int64_t rows_ = 0;
     Array<uint32_t> row_;        // [N, corners]

@@ -1,210 +1,185 @@
 // The engine. One iteration is one pass over the points and one blur:
 //
-//     pass, per run of up to 32 points:   slice (+ unary) -> soft-max -> splat into the other buffer
+//     pass, per run of up to 64 points:   slice (+ unary) -> soft-max -> splat into the other buffer
 //     blur that buffer; swap
 //
-// The marginals Q of an iteration exist only for the 32 points at hand. Everything is in units of log2, so the
-// soft-max is a power of two; messages arrive in those units because the corner weights carry the factor.
-//
-// Values have one row per lattice vertex or point, L labels padded to a multiple of 8, cut into label blocks of
-// 16 (then 8): block b is an array [rows][width] of its own, so a 16-wide row is exactly one cache line.
+// The marginals Q of an iteration exist only for the points at hand, unless damping or a tolerance asks for those
+// of the iteration before. Everything is in units of log2, so the soft-max is a power of two; messages arrive in
+// those units because the corner weights carry the factor.
 #include "mean_field.h"
 
 #include <algorithm>
-#include <cstring>
-
-#include "kernels.h"
-#include "lattice.h"
-#include "memory.h"
-#include "point_order.h"
-#include "team.h"
+#include <atomic>
 
 namespace densecrf::cpu {
 namespace {
+
+constexpr float kLog2e = 1.442695041f, kLn2 = 0.6931471806f;
 
 // Marginals below 2^-60 count as 2^-60 on their way into the lattice: no denormal numbers, and no difference
 // that a float sum could show. The result itself is exact down to the smallest normal float.
 constexpr float kFloorInside = -60.0f, kFloorResult = -125.0f;
 
-int padded(int labels) {
-    return (labels + 7) / 8 * 8;
-}
-
-std::vector<BlockKernels> label_blocks(int labels) {
-    std::vector<BlockKernels> blocks(padded(labels) / 16, kernels().sixteen);
-    if (padded(labels) % 16) blocks.push_back(kernels().eight);
-    return blocks;
-}
-
-// Values of all label blocks, [rows][width] each, in one allocation.
-class BlockedValues {
-  public:
-    BlockedValues() = default;
-    BlockedValues(const std::vector<BlockKernels>& blocks, int64_t rows) {
-        int64_t size = 0;
-        std::vector<int64_t> offsets;
-        for (const BlockKernels& block : blocks) {
-            offsets.push_back(size);
-            size += rows * block.width;
-        }
-        memory_ = Array<float>(static_cast<size_t>(size));
-        for (int64_t offset : offsets) blocks_.push_back(memory_.data() + offset);
-    }
-    float* const* blocks() const { return blocks_.data(); }
-    float* operator[](size_t block) const { return blocks_[block]; }
-
-  private:
-    Array<float> memory_;
-    std::vector<float*> blocks_;
-};
-
-// Room for one run of points: exponents x, marginals q [kRunLength, padded labels], and columns to transpose.
-struct Scratch {
-    explicit Scratch(int stride) : x(kRunLength * stride), q(kRunLength * stride), columns(8 * stride) {
-        std::memset(x.data(), 0, x.size() * sizeof(float));  // rows beyond a run's end are read, not used
-    }
-    Array<float> x, q, columns;
-};
-
 class MeanField {
   public:
-    MeanField(const Problem& problem, const PointOrder& order, Lattice& lattice, float* marginals)
-        : problem_(problem),
-          order_(order),
-          lattice_(lattice),
-          labels_(problem.unary.labels),
-          stride_(padded(labels_)),
-          blocks_(label_blocks(labels_)),
-          scores_{problem.unary.scores, order.points(), labels_},
-          marginals_{marginals, order.points(), labels_} {}
+    MeanField(const Passes& passes, const Unary& unary, const Inference& inference, float* marginals)
+        : passes_(passes),
+          unary_(unary),
+          inference_(inference),
+          keeps_marginals_(inference.damping > 0 || inference.tolerance > 0),
+          scores_{unary.scores, passes.order().points(), passes.labels()},
+          start_{inference.start, passes.order().points(), passes.labels()},
+          marginals_{marginals, passes.order().points(), passes.labels()} {
+        require_memory(inference_bytes(passes, inference));
+        if (inference.iterations == 0) return;
+        unaries_ = passes.point_values();
+        if (keeps_marginals_) kept_ = passes.point_values();
+        for (BlockedValues& values : values_) values = passes.lattice_values();
+    }
 
-    // Called by every thread of the team, after the lattice is built.
-    void run(Team& team, int thread) {
-        team.once(thread, [&] { allocate_values(); });
-        Scratch scratch(stride_);
-        for (int i = 0; i < problem_.iterations; ++i) {
-            const BlockedValues &from = values_[i % 2], &to = values_[(i + 1) % 2];
-            team.each(thread, order_.partitions(), [&](int64_t p) {
-                clear(static_cast<int>(p), to);
-                for_each_run(p, [&](const Run& run) {
-                    i == 0 ? read_unary(run, scratch) : slice(run, from, scratch);
-                    kernels().softmax(run.count, labels_, kFloorInside, scratch.x.data(), scratch.q.data(),
-                                      stride_);
-                    splat(run, scratch, to);
+    // Called by every thread of the team; returns how many iterations ran.
+    int run(Team& team, int thread) {
+        Scratch scratch(passes_.stride());
+        const int n = inference_.iterations;
+        for (int i = 0; i < n; ++i) {
+            if (i > 0 && settled(team, thread)) {
+                each_run(team, thread, [&](const Run& run) { write_kept(run, scratch); });
+                return i - 1;
+            }
+            const BlockedValues& to = values_[(i + 1) % 2];
+            team.each(thread, passes_.order().partitions(), [&](int64_t p) {
+                passes_.clear(p, to);
+                passes_.for_each_run(p, [&](const Run& run) {
+                    find_marginals(i, run, kFloorInside, scratch);
+                    passes_.splat(run, scratch.q.data(), to);
                 });
             });
-            blur(lattice_, blocks_, to.blocks(), team, thread);
+            passes_.filter(to, team, thread);
         }
-        const BlockedValues& from = values_[problem_.iterations % 2];
-        team.each(thread, order_.partitions(), [&](int64_t p) {
-            for_each_run(p, [&](const Run& run) {
-                problem_.iterations == 0 ? read_scores(run, scratch) : slice(run, from, scratch);
-                kernels().softmax(run.count, labels_, kFloorResult, scratch.x.data(), scratch.q.data(), stride_);
-                kernels().write(run.count, scratch.q.data(), stride_, marginals_, run.first);
-            });
+        each_run(team, thread, [&](const Run& run) {
+            find_marginals(n, run, kFloorResult, scratch);
+            kernels().write(run.count, scratch.q.data(), passes_.stride(), 1.0f, marginals_, run.first);
         });
+        return n;
     }
 
   private:
-    size_t values_bytes(int64_t rows) const { return static_cast<size_t>(rows) * stride_ * sizeof(float); }
-
-    void allocate_values() {
-        if (problem_.iterations == 0) return;
-        require_memory(values_bytes(order_.points() + 2 * lattice_.rows()));
-        unary_ = BlockedValues(blocks_, order_.points());
-        for (BlockedValues& values : values_) values = BlockedValues(blocks_, lattice_.rows());
-    }
-
     template <class Body>
-    void for_each_run(int64_t partition, const Body& body) {
-        const int p = static_cast<int>(partition);
-        for (const Run* run = order_.begin(p); run != order_.end(p); ++run) body(*run);
+    void each_run(Team& team, int thread, const Body& body) {
+        team.each(thread, passes_.order().partitions(), [&](int64_t p) { passes_.for_each_run(p, body); });
     }
 
-    void clear(int partition, const BlockedValues& values) {
-        for (const TermLattice& term : lattice_.terms()) {
-            const int64_t first = term.first_row[partition], end = term.first_row[partition + 1];
-            for (size_t b = 0; b < blocks_.size(); ++b)
-                std::memset(values[b] + first * blocks_[b].width, 0,
-                            (end - first) * blocks_[b].width * sizeof(float));
+    // Q after `iteration` iterations, for a run of points, into the scratch.
+    void find_marginals(int iteration, const Run& run, float floor, Scratch& scratch) {
+        float *x = scratch.x.data(), *q = scratch.q.data();
+        const int stride = passes_.stride();
+        if (iteration > 0) {
+            passes_.slice(run, values_[iteration % 2], &unaries_, x);
+        } else {
+            read_scores(run, scratch);
+            if (inference_.iterations > 0) passes_.keep(run, x, unaries_);
         }
+        if (iteration == 0 && inference_.start != nullptr)
+            kernels().read_values(start_, run.first, run.count, q, stride);
+        else
+            kernels().softmax(run.count, passes_.labels(), floor, x, q, stride);
+        if (!keeps_marginals_ || inference_.iterations == 0) return;
+        if (iteration > 0) {
+            passes_.recall(run, kept_, x);
+            note(kernels().blend(run.count, inference_.damping, q, x, stride));
+        }
+        passes_.keep(run, q, kept_);
     }
 
     void read_scores(const Run& run, Scratch& scratch) {
-        const Unary& unary = problem_.unary;
         float *x = scratch.x.data(), *columns = scratch.columns.data();
-        if (unary.logits)
-            kernels().read_logits(scores_, run.first, run.count, x, stride_, columns);
+        const int stride = passes_.stride();
+        if (unary_.kind == Scores::kProbabilities)
+            kernels().read_probs(scores_, unary_.clip, run.first, run.count, x, stride, columns);
         else
-            kernels().read_probs(scores_, unary.clip, run.first, run.count, x, stride_, columns);
+            kernels().read_logits(scores_, unary_.kind == Scores::kLogits ? kLog2e : -kLog2e, run.first, run.count,
+                                  x, stride, columns);
     }
 
-    // Reads a run's scores and keeps them, in the order of the points, for the iterations to come.
-    void read_unary(const Run& run, Scratch& scratch) {
-        read_scores(run, scratch);
-        int first_label = 0;
-        for (size_t b = 0; b < blocks_.size(); first_label += blocks_[b++].width) {
-            const int width = blocks_[b].width;
-            for (int p = 0; p < run.count; ++p)
-                std::memcpy(unary_[b] + (run.start + p) * width, &scratch.x[p * stride_ + first_label],
-                            width * sizeof(float));
+    void write_kept(const Run& run, Scratch& scratch) {
+        passes_.recall(run, kept_, scratch.q.data());
+        kernels().write(run.count, scratch.q.data(), passes_.stride(), 1.0f, marginals_, run.first);
+    }
+
+    // The largest change of a marginal in this iteration: the order of the notes does not matter.
+    void note(float change) {
+        float largest = change_.load(std::memory_order_relaxed);
+        while (change > largest && !change_.compare_exchange_weak(largest, change, std::memory_order_relaxed)) {
         }
     }
 
-    void slice(const Run& run, const BlockedValues& from, Scratch& scratch) {
-        const Corners corners = lattice_.slice_corners(run.start);
-        int first_label = 0;
-        for (size_t b = 0; b < blocks_.size(); first_label += blocks_[b++].width)
-            blocks_[b].slice(run.count, corners, from[b], unary_[b] + run.start * blocks_[b].width,
-                             &scratch.x[first_label], stride_);
+    // Whether the marginals of the last pass differ from those before by no more than the tolerance.
+    bool settled(Team& team, int thread) {
+        if (inference_.tolerance <= 0) return false;
+        team.once(thread, [&] {
+            settled_ = passes_seen_++ > 0 && change_.load() <= inference_.tolerance;
+            change_.store(0);
+        });
+        return settled_;
     }
 
-    void splat(const Run& run, const Scratch& scratch, const BlockedValues& to) {
-        const Corners corners = lattice_.splat_corners(run.start);
-        int first_label = 0;
-        for (size_t b = 0; b < blocks_.size(); first_label += blocks_[b++].width)
-            blocks_[b].splat(run.count, corners, &scratch.q[first_label], stride_, to[b]);
-    }
-
-    const Problem& problem_;
-    const PointOrder& order_;
-    Lattice& lattice_;
-    const int labels_, stride_;
-    const std::vector<BlockKernels> blocks_;
-    const Planes<const float> scores_;
+    const Passes& passes_;
+    const Unary unary_;
+    const Inference inference_;
+    const bool keeps_marginals_;
+    const Planes<const float> scores_, start_;
     const Planes<float> marginals_;
-    BlockedValues unary_;      // [N]
+    BlockedValues unaries_;    // [N], log2
+    BlockedValues kept_;       // [N], the marginals of the iteration before
     BlockedValues values_[2];  // [lattice rows]; an iteration slices one and splats into the other
+    std::atomic<float> change_{0};
+    int passes_seen_ = 0;
+    bool settled_ = false;
 };
 
 }  // namespace
 
-size_t least_memory(const Problem& problem) {
-    size_t corners = 0;
-    for (const Term& term : problem.terms) corners += term.dims() + 1;
-    const size_t per_point =
-        corners * (sizeof(uint32_t) + sizeof(float)) + padded(problem.unary.labels) * sizeof(float);
-    return problem.iterations == 0 ? 0 : static_cast<size_t>(problem.grid.points()) * per_point;
+size_t inference_bytes(const Passes& passes, const Inference& inference) {
+    if (inference.iterations == 0) return 0;
+    const int64_t per_point = inference.damping > 0 || inference.tolerance > 0 ? 2 : 1;
+    return passes.bytes(per_point * passes.order().points() + 2 * passes.lattice().rows());
 }
 
-void infer(const Problem& problem, int threads, float* marginals) {
-    require_memory(least_memory(problem));
-    try {
-        const PointOrder order(problem.grid);
-        Lattice lattice(order, problem.grid, problem.channels,
-                        problem.iterations ? problem.terms : std::vector<Term>{});
-        MeanField mean_field(problem, order, lattice, marginals);
-        Team team(std::min(threads, order.partitions()));
-        team.run([&](int thread) {
-            lattice.build(team, thread);
-            mean_field.run(team, thread);
+int infer(const Passes& passes, const Unary& unary, const Inference& inference, int threads, float* marginals) {
+    MeanField mean_field(passes, unary, inference, marginals);
+    Team team(std::min(threads, passes.order().partitions()));
+    int iterations = 0;
+    team.run([&](int thread) {
+        const int ran = mean_field.run(team, thread);
+        if (thread == 0) iterations = ran;
+    });
+    return iterations;
+}
+
+void message(const Passes& passes, const float* values, int threads, float* out) {
+    const int64_t points = passes.order().points();
+    const Planes<const float> from{values, points, passes.labels()};
+    const Planes<float> to{out, points, passes.labels()};
+    const BlockedValues rows = passes.lattice_values();
+    Team team(std::min(threads, passes.order().partitions()));
+    team.run([&](int thread) {
+        Scratch scratch(passes.stride());
+        float *x = scratch.x.data(), *q = scratch.q.data();
+        team.each(thread, passes.order().partitions(), [&](int64_t p) {
+            passes.clear(p, rows);
+            passes.for_each_run(p, [&](const Run& run) {
+                kernels().read_values(from, run.first, run.count, q, passes.stride());
+                passes.splat(run, q, rows);
+            });
         });
-    } catch (const OutOfMemory&) {
-        throw;
-    } catch (const std::bad_alloc&) {  // from a container, which does not say how much
-        throw OutOfMemory("memory ran out; this picture needs at least " +
-                          std::to_string(1 + (least_memory(problem) >> 20)) + " MiB");
-    }
+        passes.filter(rows, team, thread);
+        team.each(thread, passes.order().partitions(), [&](int64_t p) {
+            passes.for_each_run(p, [&](const Run& run) {
+                passes.slice(run, rows, nullptr, x);
+                kernels().write(run.count, x, passes.stride(), kLn2, to, run.first);
+            });
+        });
+    });
 }
 
 }  // namespace densecrf::cpu

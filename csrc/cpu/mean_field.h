@@ -1,25 +1,18 @@
 // Mean-field inference on the CPU (Krähenbühl & Koltun 2011, algorithm 1).
 #pragma once
 
-#include <cstddef>
-
-#include "../problem.h"
+#include "passes.h"
 
 namespace densecrf::cpu {
 
-struct Problem {
-    Grid grid;
-    Channels channels;
-    std::vector<Term> terms;
-    Unary unary;
-    int iterations;
-};
+// marginals [L, N], label-major; a start in `inference` may be the same memory. Returns how many iterations ran.
+// Bit-identical for every number of threads.
+int infer(const Passes& passes, const Unary& unary, const Inference& inference, int threads, float* marginals);
 
-// Bytes that infer takes at the very least: all that does not depend on how many vertices the lattice has.
-size_t least_memory(const Problem& problem);
+// out [C, N] = the sum over terms of compatibility * normalised kernel * values [C, N], C the labels of `passes`.
+void message(const Passes& passes, const float* values, int threads, float* out);
 
-// marginals [L, N], label-major. Bit-identical for every number of threads. Throws OutOfMemory before the work
-// starts, std::domain_error where a sigma is too small to tell features apart.
-void infer(const Problem& problem, int threads, float* marginals);
+// Bytes that infer takes beside the lattice.
+size_t inference_bytes(const Passes& passes, const Inference& inference);
 
 }  // namespace densecrf::cpu

@@ -170,9 +170,9 @@ class TypedTermBuilder final : public TermBuilder {
 
 }  // namespace
 
-std::unique_ptr<TermBuilder> make_term_builder(const PointOrder& order, const Grid& grid, const Channels& channels,
-                                               const Term& term, TermLattice& lattice) {
-    const Features features(grid, channels, term);
+std::unique_ptr<TermBuilder> make_term_builder(const PointOrder& order, const Grid& grid, const Term& term,
+                                               TermLattice& lattice) {
+    const Features features(grid, term);
     double max_abs[kMaxDims];
     features.max_abs(max_abs);
     const double bound = elevated_bound(term.dims(), max_abs);

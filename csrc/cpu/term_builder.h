@@ -36,7 +36,7 @@ class TermBuilder {
 };
 
 // `lattice` must outlive the builder, as must all the rest.
-std::unique_ptr<TermBuilder> make_term_builder(const PointOrder& order, const Grid& grid, const Channels& channels,
-                                               const Term& term, TermLattice& lattice);
+std::unique_ptr<TermBuilder> make_term_builder(const PointOrder& order, const Grid& grid, const Term& term,
+                                               TermLattice& lattice);
 
 }  // namespace densecrf::cpu

@@ -1,0 +1,49 @@
+#include "model.h"
+
+#include <algorithm>
+
+#include "mean_field.h"
+
+namespace densecrf::cpu {
+namespace {
+
+// Containers do not say how much they wanted.
+template <class Work>
+auto with_message(size_t at_least, const Work& work) {
+    try {
+        return work();
+    } catch (const OutOfMemory&) {
+        throw;
+    } catch (const std::bad_alloc&) {
+        throw OutOfMemory("memory ran out; this takes at least " + std::to_string(1 + (at_least >> 20)) + " MiB");
+    }
+}
+
+size_t corner_bytes(const Grid& grid, const std::vector<Term>& terms) {
+    size_t corners = 0;
+    for (const Term& term : terms) corners += term.dims() + 1;
+    return static_cast<size_t>(grid.points()) * corners * (sizeof(uint32_t) + sizeof(float));
+}
+
+}  // namespace
+
+Model::Model(const Grid& grid, const std::vector<Term>& terms, int threads) : order_(grid) {
+    with_message(corner_bytes(grid, terms), [&] {
+        lattice_ = std::make_unique<Lattice>(order_, grid, terms);
+        Team team(std::min(threads, order_.partitions()));
+        team.run([&](int thread) { lattice_->build(team, thread); });
+    });
+}
+
+int Model::infer(const Unary& unary, const Inference& inference, int threads, float* marginals) const {
+    const Passes passes(order_, *lattice_, unary.labels);
+    return with_message(inference_bytes(passes, inference),
+                        [&] { return cpu::infer(passes, unary, inference, threads, marginals); });
+}
+
+void Model::message(const float* values, int labels, int threads, float* out) const {
+    const Passes passes(order_, *lattice_, labels);
+    with_message(passes.bytes(lattice_->rows()), [&] { cpu::message(passes, values, threads, out); });
+}
+
+}  // namespace densecrf::cpu

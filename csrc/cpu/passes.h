@@ -1,0 +1,61 @@
+// What a thread does with a run of points, between rows of labels at points and rows of the lattice.
+#pragma once
+
+#include "label_blocks.h"
+#include "lattice.h"
+
+namespace densecrf::cpu {
+
+// Room for one run of points: exponents x, marginals q [kRunLength, padded labels], and columns to transpose.
+struct Scratch {
+    explicit Scratch(int stride);
+    Array<float> x, q, columns;
+};
+
+class Passes {
+  public:
+    Passes(const PointOrder& order, const Lattice& lattice, int labels);
+
+    const PointOrder& order() const { return order_; }
+    const Lattice& lattice() const { return lattice_; }
+    int labels() const { return labels_; }
+    int stride() const { return stride_; }  // labels, padded: from row to row in a scratch
+    const std::vector<BlockKernels>& blocks() const { return blocks_; }
+
+    BlockedValues point_values() const { return {blocks_, order_.points()}; }
+    BlockedValues lattice_values() const { return {blocks_, lattice_.rows()}; }
+    size_t bytes(int64_t rows) const { return static_cast<size_t>(rows) * stride_ * sizeof(float); }
+
+    // Calls body(run) for every run of the partition.
+    template <class Body>
+    void for_each_run(int64_t partition, const Body& body) const {
+        const int p = static_cast<int>(partition);
+        for (const Run* run = order_.begin(p); run != order_.end(p); ++run) body(*run);
+    }
+
+    // rows [count][stride] of a scratch <-> rows of points.
+    void keep(const Run& run, const float* rows, const BlockedValues& points) const;
+    void recall(const Run& run, const BlockedValues& points, float* rows) const;
+
+    // Zero, for a partition's own rows.
+    void clear(int64_t partition, const BlockedValues& values) const;
+
+    // x = base + what the lattice says; base may be null.
+    void slice(const Run& run, const BlockedValues& values, const BlockedValues* base, float* x) const;
+    void splat(const Run& run, const float* q, const BlockedValues& values) const;
+
+    // Blurs, and multiplies with compatibilities that the corner weights do not hold. Called by every thread.
+    void filter(const BlockedValues& values, Team& team, int thread) const;
+
+  private:
+    void mix(size_t term, const BlockedValues& values, Team& team, int thread) const;
+
+    const PointOrder& order_;
+    const Lattice& lattice_;
+    const int labels_, stride_;
+    const std::vector<BlockKernels> blocks_;
+    std::vector<Array<float>>
+        matrices_;  // [terms][stride][stride], transposed; empty where there is nothing to mix
+};
+
+}  // namespace densecrf::cpu

@@ -1,0 +1,45 @@
+"""Importing densecrf is fast, and torch is never imported for anyone."""
+
+import subprocess
+import sys
+import types
+
+from inputs import picture, probabilities, refine
+from numpy.testing import assert_array_equal
+
+
+def run(program):
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stderr == ""
+    return done.stdout.split()
+
+
+def test_importing_densecrf_is_fast_and_does_not_import_torch():
+    program = (
+        "import sys, time; start = time.perf_counter(); import densecrf; "
+        "print(time.perf_counter() - start, 'torch' in sys.modules)"
+    )
+    answers = [run(program) for _ in range(3)]
+    assert {imported for _, imported in answers} == {"False"}
+    assert min(float(seconds) for seconds, _ in answers) < 0.3
+
+
+REFINE_SOMETHING = """
+import numpy as np, densecrf
+probs = np.full((2, 4, 5), 0.5, np.float32)
+print(densecrf.refine(np.zeros((4, 5, 3), np.uint8), probs, out=np.empty_like(probs)).sum())
+"""
+
+
+def test_refining_numpy_arrays_does_not_import_torch():
+    assert run(REFINE_SOMETHING + "import sys; print('torch' in sys.modules)") == ["20.0", "False"]
+
+
+def test_refine_works_where_torch_is_not_installed():
+    assert run("import sys; sys.modules['torch'] = None\n" + REFINE_SOMETHING) == ["20.0"]
+
+
+def test_refine_works_beside_something_else_called_torch(monkeypatch, expected):
+    """A folder of that name, a stand-in of somebody's tests, or the real one while it is being imported."""
+    monkeypatch.setitem(sys.modules, "torch", types.ModuleType("torch"))
+    assert_array_equal(refine(picture(), probabilities()), expected)
