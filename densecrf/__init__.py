@@ -6,18 +6,28 @@ Mean field on the permutohedral lattice with Gaussian spatial and bilateral kern
 
 from densecrf import reference
 from densecrf._build import build_info
+from densecrf._labels import refine_labels, refine_mask
+from densecrf._model import DenseCRF, MeanField
 from densecrf._presets import Preset, presets
 from densecrf._refine import refine
+from densecrf._unary import unary_from_labels, unary_from_probs
 from densecrf._version import __version__
-from densecrf.terms import Bilateral, Gaussian
+from densecrf.terms import Bilateral, Features, Gaussian
 
 __all__ = [
     "Bilateral",
+    "DenseCRF",
+    "Features",
     "Gaussian",
+    "MeanField",
     "Preset",
     "__version__",
     "build_info",
     "presets",
     "reference",
     "refine",
+    "refine_labels",
+    "refine_mask",
+    "unary_from_labels",
+    "unary_from_probs",
 ]

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from densecrf import _core
-from densecrf._arrays import Given
+from densecrf._arrays import Given, take
 
 # Sums of probabilities further from 1 than this are no rounding error, not even of float16.
 SUM_TOLERANCE = 1e-2
@@ -25,16 +25,14 @@ NEGATIVE_TOLERANCE = 1e-6
 # ---- numbers ------------------------------------------------------------------------------------------------
 
 
-def sigma(function: str, name: str, value: object, count: int | None) -> float | tuple[float, ...]:
-    """A standard deviation: one number, or a sequence of ``count`` of them (of any length if None)."""
+def sigma(function: str, name: str, value: object) -> float | tuple[float, ...]:
+    """A standard deviation: one number, or a sequence of them."""
     if isinstance(value, np.ndarray):
         value = value.tolist()  # of no dimensions: a number
     if isinstance(value, Sequence) and not isinstance(value, (str, bytes)):
-        values = tuple(_positive(function, name, one) for one in value)
-        if not values or (count is not None and len(values) != count):
-            needed = "one or more numbers" if count is None else f"one number or {count}"
-            raise ValueError(f"{function}: {name} must be {needed}, got {len(values)}")
-        return values
+        if not value:
+            raise ValueError(f"{function}: {name} must be one number, or one per axis or channel; got none")
+        return tuple(_positive(function, name, one) for one in value)
     return _positive(function, name, value)
 
 
@@ -48,15 +46,48 @@ def _positive(function: str, name: str, value: object) -> float:
     return number
 
 
-def weight(function: str, value: object) -> float:
-    """A Potts weight."""
+def weight(function: str, value: object) -> float | tuple[Any, ...]:
+    """A compatibility: a number >= 0, numbers for each label, or for each pair of labels."""
+    if isinstance(value, np.ndarray):
+        value = value.tolist()
+    if not isinstance(value, Sequence) or isinstance(value, (str, bytes)):
+        number = _finite(function, "weight", value)
+        if not 0 <= number < LARGEST_WEIGHT:
+            raise ValueError(
+                f"{function}: weight must be >= 0 and finite, got {value!r}; "
+                f"neighbours that should differ are not a Potts model, but a matrix can say so"
+            )
+        return number
+    rows = [isinstance(row, Sequence) and not isinstance(row, (str, bytes)) for row in value]
+    if not any(rows) and value:
+        return tuple(_entry(function, one) for one in value)
+    if not all(rows) or not value or any(len(row) != len(value) for row in value):
+        raise ValueError(f"{function}: weight must be a number, a list of L numbers or an L x L matrix")
+    return tuple(tuple(_entry(function, one) for one in row) for row in value)
+
+
+LARGEST_WEIGHT = 1e30  # far beyond what changes an answer, and still a float32 after a sum
+
+
+def _entry(function: str, value: object) -> float:
     number = _finite(function, "weight", value)
-    if not 0 <= number < 1e30:
-        raise ValueError(
-            f"{function}: weight must be >= 0 and finite, got {value!r}; "
-            f"neighbours that should differ are not a Potts model"
-        )
+    if abs(number) >= LARGEST_WEIGHT:
+        raise ValueError(f"{function}: weight must hold finite numbers, got {value!r}")
     return number
+
+
+def features(function: str, value: object) -> NDArray[Any]:
+    """Features (D, N) of a term."""
+    if not isinstance(value, np.ndarray) and not hasattr(value, "__array__"):
+        raise TypeError(f"{function}: features must be an array of shape (D, N), got {type(value).__name__}")
+    array = np.asarray(value)
+    if array.dtype.kind not in "fiub":
+        raise TypeError(f"{function}: features must hold real numbers, got {array.dtype}")
+    if array.ndim != 2 or array.size == 0:
+        raise ValueError(f"{function}: features must have shape (D, N), got {array.shape}")
+    if not np.isfinite(array).all():
+        raise ValueError(f"{function}: features must be finite, got NaN or infinite values")
+    return array
 
 
 def _finite(function: str, name: str, value: object) -> float:
@@ -148,6 +179,61 @@ def _distribution(function: str, found: dict[str, float], labels: int) -> None:
             f"{function}: probs must sum to 1 over the labels at every pixel, got sums from "
             f"{found['sum_min']:g} to {found['sum_max']:g}; {hint}"
         )
+
+
+def between(function: str, name: str, value: object, low: float, high: float) -> None:
+    """A number in (low, high]."""
+    number = _finite(function, name, value)
+    if not low < number <= high:
+        raise ValueError(f"{function}: {name} must be above {low} and at most {high}, got {value!r}")
+
+
+def plain_probs(function: str, probs: object) -> NDArray[np.float32]:
+    """Probabilities (L, ...) as float32."""
+    values = np.asarray(probs)
+    if not np.issubdtype(values.dtype, np.floating):
+        raise TypeError(f"{function}: probs must be floating point, got {values.dtype}")
+    if values.ndim < 2 or values.size == 0:
+        raise ValueError(f"{function}: probs must have shape (L, ...), got {values.shape}")
+    values = np.ascontiguousarray(values, np.float32)
+    probs_values(function, values.reshape(1, len(values), -1), False, 1)
+    return values
+
+
+def labels(function: str, value: object, n_labels: int | None, unsure: int | None) -> NDArray[Any]:
+    """A map of labels, 0 to n_labels - 1 or unsure."""
+    array = np.asarray(value)
+    if array.dtype.kind not in "iu":
+        raise TypeError(f"{function}: labels must be integers, got {array.dtype}; probabilities go to densecrf.refine")
+    if array.size == 0:
+        raise ValueError(f"{function}: labels must not be empty, got shape {array.shape}")
+    known = array if unsure is None else array[array != unsure]
+    if known.size and (known.min() < 0 or (n_labels is not None and known.max() >= n_labels)):
+        wrong = int(known.min() if known.min() < 0 else known.max())
+        raise ValueError(
+            f"{function}: labels must lie in 0..n_labels - 1, got {wrong}; "
+            f"if that stands for no opinion, say unsure={wrong}"
+        )
+    return array.astype(np.int64)
+
+
+def mask(function: str, value: object, from_logits: bool) -> NDArray[Any]:
+    """A mask (H, W), of booleans or float32."""
+    array = np.asarray(value)
+    if array.ndim != 2 or array.size == 0:
+        raise ValueError(f"{function}: mask must have shape (H, W), got {array.shape}")
+    if array.dtype == bool:
+        return array
+    if not np.issubdtype(array.dtype, np.floating):
+        raise TypeError(f"{function}: mask must hold booleans or floats, got {array.dtype}; say mask > 0")
+    if not np.isfinite(array).all():
+        raise ValueError(f"{function}: mask must be finite, got NaN or infinite values")
+    if not from_logits and (array.min() < 0 or array.max() > 1):
+        raise ValueError(
+            f"{function}: mask must hold probabilities from 0 to 1, got {array.min():g} to {array.max():g}; "
+            f"if these are raw scores pass from_logits=True"
+        )
+    return array.astype(np.float32)
 
 
 # ---- the image ----------------------------------------------------------------------------------------------
@@ -295,6 +381,42 @@ def _float_picture(function: str, picture: NDArray[Any]) -> NDArray[np.float32]:
 # ---- terms against the image --------------------------------------------------------------------------------
 
 
+def weight_labels(function: str, term: Any, n_labels: int) -> None:
+    """Weights for each label must be as many as there are labels."""
+    if isinstance(term.weight, tuple) and len(term.weight) != n_labels:
+        raise ValueError(
+            f"{function}: the weight of a {type(term).__name__} is for {len(term.weight)} labels "
+            f"and there are {n_labels}"
+        )
+
+
+def feature_points(function: str, n_features: int, shape: tuple[int, ...]) -> None:
+    """Features of a term must be as many as there are points."""
+    if n_features != math.prod(shape):
+        raise ValueError(
+            f"{function}: Features must have shape (D, N) with N = {math.prod(shape)} for points of shape {shape}, "
+            f"got N = {n_features}"
+        )
+
+
+def axis_count(function: str, term: object, sxy: float | tuple[float, ...], axes: int) -> tuple[float, ...]:
+    """Sxy as one sigma per axis."""
+    sigmas = sxy if isinstance(sxy, tuple) else (sxy,) * axes
+    if len(sigmas) != axes:
+        raise ValueError(
+            f"{function}: {term!r} has {len(sigmas)} position sigmas and there are {axes} axes; "
+            f"give one number, or one per axis, x first"
+        )
+    return sigmas
+
+
+def has_picture(function: str, term: object, channels: NDArray[Any] | None) -> NDArray[Any]:
+    """A bilateral term needs something to look at."""
+    if channels is None:
+        raise ValueError(f"{function}: {term!r} looks at an image, and only a shape was given; pass the image")
+    return channels
+
+
 def channel_count(function: str, term: object, srgb: float | tuple[float, ...], channels: int) -> tuple[float, ...]:
     """Srgb as one sigma per channel."""
     sigmas = srgb if isinstance(srgb, tuple) else (srgb,) * channels
@@ -341,3 +463,74 @@ def out_matches(function: str, out: Given, probs: Given) -> None:
         raise ValueError(f"{function}: out must be writable, got a read-only array")
     if any(stride == 0 and size > 1 for stride, size in zip(out.values.strides, out.values.shape, strict=True)):
         raise ValueError(f"{function}: out must have memory of its own for every element, got one that repeats some")
+
+
+# ---- the model ----------------------------------------------------------------------------------------------
+
+
+def threads(function: str, value: int | None, default: int) -> int:
+    """How many threads to use."""
+    return default if value is None else integer(function, "num_threads", value, 1)
+
+
+def grid(function: str, image_or_shape: Any, channel_axis: Any) -> tuple[tuple[int, ...], NDArray[Any] | None]:
+    """The shape of the grid of points, and their channels [N, C] where there is an image."""
+    if isinstance(image_or_shape, (tuple, list)):
+        shape = tuple(integer(function, "image_or_shape", size, 1) for size in image_or_shape)
+        if not shape:
+            raise ValueError(f"{function}: image_or_shape must be an image or a shape, got an empty shape")
+        return shape, None
+    image = take(function, "image_or_shape", image_or_shape)
+    values = image.values
+    if values.size == 0 or values.ndim == 0:
+        raise ValueError(f"{function}: image_or_shape must not be empty, got shape {values.shape}")
+    axis = channel_axis
+    if isinstance(channel_axis, str):
+        choice(function, "channel_axis", channel_axis, ("usual",))
+        axis = None if values.ndim < 3 else (0 if image.library == "torch" else -1)
+    if axis is not None:
+        axis = index(function, "channel_axis", axis, values.ndim)
+        values = np.moveaxis(values, axis, -1)
+    else:
+        values = values[..., np.newaxis]
+    pixels = picture_values(function, image, values[np.newaxis])[0]
+    return values.shape[:-1], pixels.reshape(-1, values.shape[-1])
+
+
+def index(function: str, name: str, value: object, size: int) -> int:
+    """An index into something of this size."""
+    number = integer(function, name, value, -size)
+    if number >= size:
+        raise ValueError(f"{function}: {name} must be below {size}, got {number}")
+    return number % size
+
+
+def planes(function: str, name: str, values: NDArray[Any], shape: tuple[int, ...]) -> NDArray[np.float32]:
+    """Values (L, *shape) as finite float32 [L, N]."""
+    if values.dtype.kind != "f":
+        raise TypeError(f"{function}: {name} must be floating point, got {values.dtype}")
+    if values.shape != shape:
+        raise ValueError(f"{function}: {name} must have shape {shape}, got {values.shape}")
+    with np.errstate(over="ignore"):
+        flat = np.ascontiguousarray(values, np.float32).reshape(shape[0], -1)
+    if _core.survey(flat, 1)["not_finite"]:
+        raise ValueError(f"{function}: {name} must be finite, got NaN or infinite values")
+    return flat
+
+
+def points_mask(function: str, name: str, value: object, shape: tuple[int, ...]) -> NDArray[np.bool_]:
+    """Booleans for each point."""
+    array = np.asarray(value)
+    if array.dtype != bool:
+        raise TypeError(f"{function}: {name} must hold booleans, got {array.dtype}")
+    if array.shape != shape:
+        raise ValueError(f"{function}: {name} must have shape {shape}, got {array.shape}")
+    return array
+
+
+def share(function: str, name: str, value: object) -> float:
+    """A number from 0 to below 1."""
+    number = _finite(function, name, value)
+    if not 0 <= number < 1:
+        raise ValueError(f"{function}: {name} must be at least 0 and below 1, got {value!r}")
+    return number

@@ -46,6 +46,7 @@ class Presets(Mapping[str, Preset]):
 
 def _row(name: str, preset: Preset) -> str:
     spatial, bilateral = preset.terms
+    assert isinstance(spatial, Gaussian)
     assert isinstance(bilateral, Bilateral)
     near = f"{spatial.sxy:g}, {spatial.weight:g}"
     alike = f"{bilateral.sxy:g}, {bilateral.srgb:g}, {bilateral.weight:g}"

@@ -34,7 +34,8 @@ def refine(
             themselves. Not mean-subtracted.
         probs: ``(L, H, W)`` or ``(B, L, H, W)`` label probabilities, each pixel summing to 1; float16, bfloat16,
             float32 or float64 (computed in float32). NumPy array or torch CPU tensor, never modified.
-        terms: pairwise terms, a list of `densecrf.Gaussian` and `densecrf.Bilateral`; overrides ``preset``.
+        terms: pairwise terms, a list of `densecrf.Gaussian`, `densecrf.Bilateral` and `densecrf.Features`; overrides
+            ``preset``.
         preset: the name of a published parameter set; ``densecrf.presets`` lists them.
         iterations: of mean field; 0 gives ``probs`` clipped at 1e-5 and normalised.
         from_logits: ``probs`` are raw scores, from before the soft-max.
@@ -63,17 +64,16 @@ def refine(
         out=out,
     )
     shape = request.probs.values.shape
-    result = _arrays.place_for(shape, (request.scores, request.pictures), request.out)
+    pictures = [term.channels for terms in request.terms for term in terms if term.channels is not None]
+    result = _arrays.place_for(shape, (request.scores, *pictures), request.out)
     _infer(request, result.reshape(request.scores.shape))
     return _arrays.give_back(result, request.probs, request.out)
 
 
 def _infer(request: Request, marginals: Any) -> None:
     """Runs the compiled core on every picture; marginals [B, L, N] is written."""
-    _, height, width, channels = request.pictures.shape
     kind = "logits" if request.from_logits else "probabilities"
-    for picture, scores, answer in zip(request.pictures, request.scores, marginals, strict=True):
-        points = picture.reshape(height * width, channels)
-        terms = [term.for_core(points) for term in request.terms] if request.iterations else []
-        model = _core.Model((height, width), terms, request.threads)
+    for terms, scores, answer in zip(request.terms, request.scores, marginals, strict=True):
+        core_terms = [term.for_core() for term in terms] if request.iterations else []
+        model = _core.Model(request.shape, core_terms, request.threads)
         model.infer(scores, kind, CLIP, request.iterations, None, 0.0, 0.0, request.threads, answer)

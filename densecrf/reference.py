@@ -12,7 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from densecrf import _arrays
-from densecrf._request import CLIP, FullTerm, Request, make_request
+from densecrf._features import FullTerm
+from densecrf._request import CLIP, Request, make_request
 from densecrf.terms import Term
 
 MAX_PIXELS = 1 << 14  # a kernel of this many pixels takes 2 GiB
@@ -66,17 +67,25 @@ def _infer(request: Request, item: int) -> Matrix:
     """Mean field (Krähenbühl & Koltun 2011, algorithm 1); returns Q [L, N]."""
     scores = request.scores[item].astype(np.float64)
     unary = -scores if request.from_logits else -np.log(np.maximum(scores, CLIP))
-    filters = [(term.weight, kernel(request.pictures[item], term)) for term in request.terms]
+    filters = [(compatibility(term, len(scores)), kernel(term)) for term in request.terms[item]]
     Q = softmax(-unary)
     for _ in range(request.iterations):
-        message = sum((weight * (Q @ k.T) for weight, k in filters), np.zeros_like(Q))
-        Q = softmax(-unary + message)  # Potts: the mass of the own label, up to a constant
+        message = sum((W @ (Q @ k.T) for W, k in filters), np.zeros_like(Q))
+        Q = softmax(-unary + message)
     return Q
 
 
-def kernel(picture: NDArray[Any], term: FullTerm) -> Matrix:
-    """The normalised kernel [N, N] of a term on a picture [H, W, C]; its own pixel included."""
-    f = features(picture, term)
+def compatibility(term: FullTerm, n_labels: int) -> Matrix:
+    """What each label gains from the mass of each around it, [L, L]."""
+    weight = np.asarray(term.weight, np.float64)
+    W = weight if weight.ndim == 2 else np.diag(np.broadcast_to(weight, n_labels))
+    symmetric: Matrix = (W + W.T) / 2
+    return symmetric
+
+
+def kernel(term: FullTerm) -> Matrix:
+    """The normalised kernel [N, N] of a term; a point's own share included."""
+    f = term.features()
     squared = (f**2).sum(1)
     k: Matrix = np.exp(-0.5 * np.maximum(squared[:, None] + squared[None, :] - 2 * f @ f.T, 0))
     norm: Matrix = k.sum(1)
@@ -87,16 +96,6 @@ def kernel(picture: NDArray[Any], term: FullTerm) -> Matrix:
     elif term.normalization == "before":
         k /= norm[None, :]
     return k
-
-
-def features(picture: NDArray[Any], term: FullTerm) -> Matrix:
-    """Position and colour in units of their sigmas, [N, D] (Krähenbühl & Koltun 2011, section 2)."""
-    height, width, channels = picture.shape
-    y, x = np.mgrid[:height, :width]
-    columns = [x.ravel() / term.position_sigma[0], y.ravel() / term.position_sigma[1]]
-    colours = picture.reshape(-1, channels).astype(np.float64)
-    columns += [colours[:, c] / s for c, s in enumerate(term.channel_sigma)]
-    return np.stack(columns, 1)
 
 
 def softmax(exponents: Matrix) -> Matrix:

@@ -40,7 +40,8 @@ def core_calls(monkeypatch):
     images = []
 
     def term(*arguments):
-        images.append(address(arguments[2]))
+        if arguments[2] is not None:
+            images.append(address(arguments[2]))
         return _core_term(*arguments)
 
     _core_term = _core.Term

@@ -14,7 +14,7 @@ from numpy.lib.stride_tricks import as_strided
 from numpy.testing import assert_array_equal
 
 import densecrf
-from densecrf import Bilateral, Gaussian
+from densecrf import Bilateral, Features, Gaussian
 
 
 def labels_last(*shape):
@@ -161,22 +161,26 @@ IMAGE = [
     refused("TypeError: image .. integers or floats", image=np.zeros((5, 7), [("r", "u1"), ("g", "u1")])),
 ]
 
-LIST_OF_TERMS = "TypeError: terms .. list of Gaussian and Bilateral"
+LIST_OF_TERMS = "TypeError: terms .. list of Gaussian, Bilateral and Features"
 TWO_SIGMAS = Bilateral(3, (1, 2), 1)
 
 OPTIONS = [
     refused("ValueError: preset .. 'deeplab-v2' .. 'edeconvnet' .. got 'deeplab'", preset="deeplab"),
+    refused("ValueError: Gaussian .. 3 position sigmas .. 2 axes", terms=[Gaussian((1, 2, 3), 3)]),
+    refused("ValueError: Bilateral .. 1 position sigmas .. 2 axes", terms=[Bilateral([80], 13, 10)]),
+    refused("ValueError: weight .. 3 labels .. 4", terms=[Gaussian(3, [1, 2, 3])]),
+    refused("ValueError: Features .. (D, N) with N = 35 .. got N = 34", terms=[Features(np.zeros((2, 34)), 1)]),
     refused("ValueError: preset .. 'deeplab-v2' .. None", preset=None),
     refused("ValueError: preset .. 'deeplab-v2' .. got Preset(", preset=densecrf.presets["irn"]),
-    refused(f"{LIST_OF_TERMS} .. Gaussian(sxy=1.0", terms=Gaussian(1, 1)),
+    refused(f"{LIST_OF_TERMS} .. Gaussian", terms=Gaussian(1, 1)),
     refused(LIST_OF_TERMS, terms=iter([Gaussian(1, 1)])),
     refused(LIST_OF_TERMS, terms=densecrf.presets["irn"]),
     refused(LIST_OF_TERMS, terms={"sxy": 3}),
     refused(LIST_OF_TERMS, terms=3),
-    refused("TypeError: terms .. Gaussian and Bilateral .. str", terms="irn"),
-    refused("TypeError: terms .. Gaussian and Bilateral .. tuple", terms=[(3, 3), (80, 13, 10)]),
-    refused("TypeError: terms .. Gaussian and Bilateral .. type", terms=[Gaussian]),
-    refused("TypeError: terms .. Gaussian and Bilateral .. NoneType", terms=[Gaussian(1, 1), None]),
+    refused("TypeError: terms .. Gaussian, Bilateral and Features .. str", terms="irn"),
+    refused("TypeError: terms .. Gaussian, Bilateral and Features .. tuple", terms=[(3, 3), (80, 13, 10)]),
+    refused("TypeError: terms .. Gaussian, Bilateral and Features .. type", terms=[Gaussian]),
+    refused("TypeError: terms .. Gaussian, Bilateral and Features .. NoneType", terms=[Gaussian(1, 1), None]),
     refused("ValueError: Bilateral( .. 2 colour sigmas .. 3 channels .. one per channel", terms=[TWO_SIGMAS]),
     refused("ValueError: Bilateral( .. 2 colour sigmas .. 1 channel", image=picture(5, 7), terms=[TWO_SIGMAS]),
     refused("ValueError: Gaussian(sxy=1e-06 .. too small .. 6e+06 .. 13.7 times", terms=[Gaussian(1e-6, 1)]),

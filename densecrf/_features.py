@@ -1,0 +1,96 @@
+"""Terms on a given grid and picture: sigmas written out, features in reach, ready for an engine."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from densecrf import _check, _core
+from densecrf._presets import presets
+from densecrf.terms import Bilateral, Features, Gaussian, Term, Weight
+
+
+@dataclass(frozen=True)
+class FullTerm:
+    """A pairwise term whose features can be written down.
+
+    Attributes:
+        shape: of the grid of points, slowest axis first.
+        position_sigma: one per axis, fastest first (x, y, ...); empty for a term without positions.
+        channels: [N, C], uint8 or float32, a view; None for a term that looks at none.
+        channel_sigma: one per channel.
+        weight: the compatibility, positive attracts.
+        normalization: as in `densecrf.Gaussian`.
+    """
+
+    shape: tuple[int, ...]
+    position_sigma: tuple[float, ...]
+    channels: NDArray[Any] | None
+    channel_sigma: tuple[float, ...]
+    weight: Weight
+    normalization: str
+
+    def for_core(self) -> _core.Term:
+        """The term as the compiled core takes it."""
+        weight = self.weight if isinstance(self.weight, float) else np.asarray(self.weight, np.float32)
+        return _core.Term(self.position_sigma, self.channel_sigma, self.channels, self.normalization, weight)
+
+    def features(self) -> NDArray[np.float64]:
+        """Position and colour in units of their sigmas, [N, D] (Krähenbühl & Koltun 2011, section 2)."""
+        axes = [axis.ravel() for axis in np.indices(self.shape)][::-1]
+        columns = [axis / s for axis, s in zip(axes, self.position_sigma, strict=False)]
+        if self.channels is not None:
+            columns += [self.channels[:, c].astype(np.float64) / s for c, s in enumerate(self.channel_sigma)]
+        return np.stack(columns, 1).astype(np.float64)
+
+
+def resolve_terms(function: str, terms: Sequence[Term] | None, preset: str) -> Sequence[Term]:
+    """The terms a caller means."""
+    if terms is None:
+        _check.choice(function, "preset", preset, tuple(presets))
+        return presets[preset].terms
+    if isinstance(terms, (Gaussian, Bilateral, Features)) or not isinstance(terms, Sequence):
+        raise TypeError(
+            f"{function}: terms must be a list of Gaussian, Bilateral and Features, got {type(terms).__name__}"
+        )
+    for term in terms:
+        if not isinstance(term, (Gaussian, Bilateral, Features)):
+            raise TypeError(f"{function}: terms must hold Gaussian, Bilateral and Features, got {type(term).__name__}")
+    return terms
+
+
+def full_term(
+    function: str, term: Term, shape: tuple[int, ...], n_labels: int, channels: NDArray[Any] | None
+) -> FullTerm:
+    """A term on a grid of points with channels [N, C], or without a picture (None)."""
+    _check.weight_labels(function, term, n_labels)
+    positions: tuple[float, ...] = ()
+    colours: tuple[float, ...] = ()
+    seen = None
+    if isinstance(term, Features):
+        seen = term.features.T
+        _check.feature_points(function, seen.shape[0], shape)
+        colours = (1.0,) * seen.shape[1]
+    else:
+        positions = _check.axis_count(function, term, term.sxy, len(shape))
+    if isinstance(term, Bilateral):
+        seen = _check.has_picture(function, term, channels)
+        colours = _check.channel_count(function, term, term.srgb, seen.shape[1])
+    _check.feature_range(function, term, _max_abs(shape, positions, seen, colours))
+    return FullTerm(shape, positions, seen, colours, term.weight, term.normalization)
+
+
+def _max_abs(
+    shape: tuple[int, ...], positions: Sequence[float], seen: NDArray[Any] | None, colours: Sequence[float]
+) -> list[float]:
+    """The largest absolute value of each feature."""
+    largest = [(size - 1) / s for size, s in zip(shape[::-1], positions, strict=False)]
+    if seen is not None and seen.dtype == np.uint8:
+        largest += [255 / s for s in colours]
+    elif seen is not None:
+        largest += [float(np.abs(seen[:, c]).max()) / s for c, s in enumerate(colours)]
+    return largest
