@@ -7,6 +7,7 @@ Mean field on the permutohedral lattice with Gaussian spatial and bilateral kern
 from densecrf import reference
 from densecrf._build import build_info
 from densecrf._labels import refine_labels, refine_mask
+from densecrf._memory import MemoryEstimate, memory_estimate
 from densecrf._model import DenseCRF, MeanField
 from densecrf._presets import Preset, presets
 from densecrf._refine import refine
@@ -20,9 +21,11 @@ __all__ = [
     "Features",
     "Gaussian",
     "MeanField",
+    "MemoryEstimate",
     "Preset",
     "__version__",
     "build_info",
+    "memory_estimate",
     "presets",
     "reference",
     "refine",

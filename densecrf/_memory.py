@@ -1,0 +1,69 @@
+"""How much memory a model takes, before anything is allocated."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from densecrf import _check
+from densecrf._features import resolve_terms
+from densecrf.terms import Bilateral, Features, Term
+
+_CORNER = 4 + 4  # a row and a weight
+_VERTEX_BUILD = 8 + 2 * 5 + 4 + 1  # key, table at half its size, next, flag
+_FLOAT = 4
+
+
+@dataclass(frozen=True)
+class MemoryEstimate:
+    """Bytes of extra memory while a picture is refined.
+
+    Attributes:
+        least: with hardly any lattice vertices, as with large sigmas.
+        most: with every point in a simplex of its own, as with sigmas below the pixel or noise of colour.
+    """
+
+    least: int
+    most: int
+
+
+def memory_estimate(
+    shape: Sequence[int],
+    n_labels: int,
+    terms: Sequence[Term] | None = None,
+    *,
+    preset: str = "deeplab-v2",
+    channels: int = 3,
+    damped: bool = False,
+) -> MemoryEstimate:
+    """Extra memory of `densecrf.refine` or of a `densecrf.DenseCRF` and one inference, beside input and output.
+
+    With N points, K the sum over terms of dimensions + 1, L' the labels rounded up to a multiple of 8 and V lattice
+    vertices, it is ``N (8 K + 4 L') + 8 V L'`` bytes, and while building about ``V (23 + 4 (D + 1))`` more. V lies
+    between nothing and ``N K``. Normalisations other than "symmetric" add ``4 N K``.
+
+    Args:
+        shape: of the grid, e.g. ``(H, W)``.
+        n_labels: L.
+        terms: as in `densecrf.refine`.
+        preset: as in `densecrf.refine`.
+        channels: of the image.
+        damped: with damping or a tolerance, which keep the marginals of the iteration before: ``4 N L'`` more.
+    """
+    function = "densecrf.memory_estimate"
+    points = math.prod(_check.integer(function, "shape", size, 1) for size in shape)
+    padded = -(-_check.integer(function, "n_labels", n_labels, 1) // 8) * 8
+    meant = [term for term in resolve_terms(function, terms, preset) if term.weight != 0]
+    corners = [_dims(term, len(shape), channels) + 1 for term in meant]
+    one_weight = all(term.normalization == "symmetric" for term in meant)
+    per_point = sum(corners) * (_CORNER if one_weight else _CORNER + _FLOAT) + padded * _FLOAT * (2 if damped else 1)
+    inference = 2 * padded * _FLOAT
+    vertices = [points * corner * (inference + _VERTEX_BUILD + _FLOAT * corner) for corner in corners]
+    return MemoryEstimate(points * per_point, points * per_point + sum(vertices))
+
+
+def _dims(term: Term, axes: int, channels: int) -> int:
+    if isinstance(term, Features):
+        return int(term.features.shape[0])
+    return axes + (channels if isinstance(term, Bilateral) else 0)
