@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from densecrf import Bilateral, Gaussian
+from densecrf.terms import Term
 
 ROOT = Path(__file__).resolve().parents[1]
 NOT_INSTALLED = "not installed (make peers)"
@@ -38,7 +39,7 @@ class Peer:
         image: NDArray[np.uint8],  # [H, W, 3]
         probs: NDArray[np.float32],  # [L, H, W]
         *,
-        terms: Sequence[Gaussian | Bilateral],
+        terms: Sequence[Term],
         iterations: int = 10,
     ) -> NDArray[np.float32]:  # [L, H, W]
         """Do what `densecrf.refine` does, by pydensecrf: from probabilities to marginals, label-major."""
@@ -50,7 +51,7 @@ class Peer:
         image: NDArray[np.uint8],  # [H, W, 3]
         unary: NDArray[np.float32],  # [L, H * W]
         *,
-        terms: Sequence[Gaussian | Bilateral],
+        terms: Sequence[Term],
         iterations: int = 10,
     ) -> NDArray[np.float32]:  # [L, H, W]
         """Do the same from unary energies."""
@@ -64,8 +65,10 @@ class Peer:
                 crf.addPairwiseBilateral(
                     sxy=term.sxy, srgb=term.srgb, rgbim=image, compat=term.weight, normalization=how
                 )
-            else:
+            elif isinstance(term, Gaussian):
                 crf.addPairwiseGaussian(sxy=term.sxy, compat=term.weight, normalization=how)
+            else:
+                raise TypeError("Features are not compared here")
         marginals = crf.inference(iterations)  # a buffer of shape [L, N] over pixel-major memory
         return np.ascontiguousarray(marginals).reshape(L, H, W)
 

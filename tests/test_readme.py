@@ -46,3 +46,15 @@ def test_every_line_of_the_second_example_refines(first_example):
     for statement in re.split(r"\n(?=densecrf)", example)[1:]:
         result = eval(statement.strip(), {**names, "Gaussian": densecrf.Gaussian, "Bilateral": densecrf.Bilateral})
         assert abs(float(result.sum()) - np.prod(result.shape) / 21) < 1
+
+
+def test_every_line_of_the_third_example_runs(first_example):
+    image, probs = first_example[0]["image"][:96, :96], first_example[0]["probs"][:, :96, :96]
+    names = {"densecrf": densecrf, "Gaussian": densecrf.Gaussian, "Bilateral": densecrf.Bilateral, "image": image}
+    names |= {"probs": probs, "labels": probs.argmax(0).astype(np.uint8), "mask": probs[15] > 0.5}
+    names["volume"] = np.zeros((6, 7, 8), np.uint8)
+    exec(blocks("python")[2], names)
+    assert names["marginals"].shape == probs.shape
+    assert names["labels"].dtype == np.uint8
+    assert names["mask"].shape == (96, 96)
+    assert names["volume_crf"].shape == (6, 7, 8)

@@ -1,0 +1,70 @@
+"""Every TypeError and ValueError for what a user passes in.
+
+Each message names the function, the argument, what was needed, what came, and what probably went wrong.
+"""
+
+from densecrf._check.numbers import (
+    between,
+    choice,
+    flag,
+    index,
+    integer,
+    share,
+    sigma,
+    threads,
+    weight,
+)
+from densecrf._check.picture import (
+    grid,
+    picture_layout,
+    picture_values,
+)
+from densecrf._check.scores import (
+    labels,
+    mask,
+    out_matches,
+    plain_probs,
+    planes,
+    points_mask,
+    probs_shape,
+    probs_values,
+)
+from densecrf._check.terms import (
+    axis_count,
+    channel_count,
+    feature_points,
+    feature_range,
+    features,
+    has_picture,
+    weight_labels,
+)
+
+__all__ = [
+    "axis_count",
+    "between",
+    "channel_count",
+    "choice",
+    "feature_points",
+    "feature_range",
+    "features",
+    "flag",
+    "grid",
+    "has_picture",
+    "index",
+    "integer",
+    "labels",
+    "mask",
+    "out_matches",
+    "picture_layout",
+    "picture_values",
+    "plain_probs",
+    "planes",
+    "points_mask",
+    "probs_shape",
+    "probs_values",
+    "share",
+    "sigma",
+    "threads",
+    "weight",
+    "weight_labels",
+]

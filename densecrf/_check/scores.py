@@ -1,0 +1,153 @@
+"""Probabilities, energies, labels and masks."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from densecrf import _core
+from densecrf._arrays import Given
+
+# Sums of probabilities further from 1 than this are no rounding error, not even of float16.
+SUM_TOLERANCE = 1e-2
+NEGATIVE_TOLERANCE = 1e-6
+
+
+def probs_shape(function: str, probs: Given) -> tuple[int, int, int, int]:
+    """(B, L, H, W) of probabilities that come as (L, H, W) or (B, L, H, W)."""
+    shape = probs.values.shape
+    if not np.issubdtype(probs.values.dtype, np.floating):
+        raise TypeError(
+            f"{function}: probs must be floating point, got {probs.dtype_name}; "
+            f"a map of labels has to become probabilities first; the order is refine(image, probs)"
+        )
+    if len(shape) not in (3, 4):
+        raise ValueError(
+            f"{function}: probs must have shape (L, H, W) or (B, L, H, W), got {shape}; "
+            f"a single foreground probability p is numpy.stack([1 - p, p])"
+        )
+    if 0 in shape:
+        raise ValueError(f"{function}: probs must have at least one label and one pixel, got shape {shape}")
+    batch, labels, height, width = shape if len(shape) == 4 else (1, *shape)
+    return batch, labels, height, width
+
+
+def probs_values(function: str, scores: NDArray[np.float32], from_logits: bool, threads: int) -> None:
+    """Scores [B, L, N]: finite, and probabilities unless they are logits."""
+    for one in scores:
+        found = _core.survey(one, threads)
+        if found["not_finite"]:
+            raise ValueError(
+                f"{function}: probs must be finite, got {found['not_finite']:.0f} NaN or infinite values; "
+                f"logits of -inf can be replaced by -100"
+            )
+        if not from_logits:
+            _distribution(function, found, one.shape[0])
+
+
+def plain_probs(function: str, probs: object) -> NDArray[np.float32]:
+    """Probabilities (L, ...) as float32."""
+    values = np.asarray(probs)
+    if not np.issubdtype(values.dtype, np.floating):
+        raise TypeError(f"{function}: probs must be floating point, got {values.dtype}")
+    if values.ndim < 2 or values.size == 0:
+        raise ValueError(f"{function}: probs must have shape (L, ...), got {values.shape}")
+    values = np.ascontiguousarray(values, np.float32)
+    probs_values(function, values.reshape(1, len(values), -1), False, 1)
+    return values
+
+
+def planes(function: str, name: str, values: NDArray[Any], shape: tuple[int, ...]) -> NDArray[np.float32]:
+    """Values (L, *shape) as finite float32 [L, N]."""
+    if values.dtype.kind != "f":
+        raise TypeError(f"{function}: {name} must be floating point, got {values.dtype}")
+    if values.shape != shape:
+        raise ValueError(f"{function}: {name} must have shape {shape}, got {values.shape}")
+    with np.errstate(over="ignore"):
+        flat = np.ascontiguousarray(values, np.float32).reshape(shape[0], -1)
+    if _core.survey(flat, 1)["not_finite"]:
+        raise ValueError(f"{function}: {name} must be finite, got NaN or infinite values")
+    return flat
+
+
+def labels(function: str, value: object, n_labels: int | None, unsure: int | None) -> NDArray[Any]:
+    """A map of labels, 0 to n_labels - 1 or unsure."""
+    array = np.asarray(value)
+    if array.dtype.kind not in "iu":
+        raise TypeError(f"{function}: labels must be integers, got {array.dtype}; probabilities go to densecrf.refine")
+    if array.size == 0:
+        raise ValueError(f"{function}: labels must not be empty, got shape {array.shape}")
+    known = array if unsure is None else array[array != unsure]
+    if known.size and (known.min() < 0 or (n_labels is not None and known.max() >= n_labels)):
+        wrong = int(known.min() if known.min() < 0 else known.max())
+        raise ValueError(
+            f"{function}: labels must lie in 0..n_labels - 1, got {wrong}; "
+            f"if that stands for no opinion, say unsure={wrong}"
+        )
+    return array.astype(np.int64)
+
+
+def mask(function: str, value: object, from_logits: bool) -> NDArray[Any]:
+    """A mask (H, W), of booleans or float32."""
+    array = np.asarray(value)
+    if array.ndim != 2 or array.size == 0:
+        raise ValueError(f"{function}: mask must have shape (H, W), got {array.shape}")
+    if array.dtype == bool:
+        return array
+    if not np.issubdtype(array.dtype, np.floating):
+        raise TypeError(f"{function}: mask must hold booleans or floats, got {array.dtype}; say mask > 0")
+    if not np.isfinite(array).all():
+        raise ValueError(f"{function}: mask must be finite, got NaN or infinite values")
+    if not from_logits and (array.min() < 0 or array.max() > 1):
+        raise ValueError(
+            f"{function}: mask must hold probabilities from 0 to 1, got {array.min():g} to {array.max():g}; "
+            f"if these are raw scores pass from_logits=True"
+        )
+    return array.astype(np.float32)
+
+
+def points_mask(function: str, name: str, value: object, shape: tuple[int, ...]) -> NDArray[np.bool_]:
+    """Booleans for each point."""
+    array = np.asarray(value)
+    if array.dtype != bool:
+        raise TypeError(f"{function}: {name} must hold booleans, got {array.dtype}")
+    if array.shape != shape:
+        raise ValueError(f"{function}: {name} must have shape {shape}, got {array.shape}")
+    return array
+
+
+def out_matches(function: str, out: Given, probs: Given) -> None:
+    """A place for the answer: of the library, shape and dtype of probs, and writable."""
+    if out.library != probs.library or (out.library == "numpy" and not isinstance(out.original, np.ndarray)):
+        raise TypeError(
+            f"{function}: out must be of the same library as probs, "
+            f"got {type(out.original).__name__} for {type(probs.original).__name__}"
+        )
+    if out.values.shape != probs.values.shape:
+        raise ValueError(f"{function}: out must have the shape of probs {probs.values.shape}, got {out.values.shape}")
+    if out.dtype_name != probs.dtype_name:
+        raise TypeError(f"{function}: out must have the dtype of probs {probs.dtype_name}, got {out.dtype_name}")
+    if getattr(out.original, "requires_grad", False):
+        raise ValueError(f"{function}: out must not require a gradient, because none is computed; pass out.detach()")
+    if not out.values.flags.writeable:
+        raise ValueError(f"{function}: out must be writable, got a read-only array")
+    if any(stride == 0 and size > 1 for stride, size in zip(out.values.strides, out.values.shape, strict=True)):
+        raise ValueError(f"{function}: out must have memory of its own for every element, got one that repeats some")
+
+
+def _distribution(function: str, found: dict[str, float], labels: int) -> None:
+    if found["min"] < -NEGATIVE_TOLERANCE:
+        raise ValueError(
+            f"{function}: probs must not be negative, got {found['min']:g}; "
+            f"if these are a network's raw scores pass from_logits=True"
+        )
+    if abs(found["sum_min"] - 1) > SUM_TOLERANCE or abs(found["sum_max"] - 1) > SUM_TOLERANCE:
+        hint = "apply a soft-max over the labels first, or pass raw scores with from_logits=True"
+        if labels == 1:
+            hint = "a single foreground probability p is numpy.stack([1 - p, p])"
+        raise ValueError(
+            f"{function}: probs must sum to 1 over the labels at every pixel, got sums from "
+            f"{found['sum_min']:g} to {found['sum_max']:g}; {hint}"
+        )

@@ -1,0 +1,88 @@
+"""Terms on a grid of points and an image."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from densecrf import _core
+
+
+def features(function: str, value: object) -> NDArray[Any]:
+    """Features (D, N) of a term."""
+    if not isinstance(value, np.ndarray) and not hasattr(value, "__array__"):
+        raise TypeError(f"{function}: features must be an array of shape (D, N), got {type(value).__name__}")
+    array = np.asarray(value)
+    if array.dtype.kind not in "fiub":
+        raise TypeError(f"{function}: features must hold real numbers, got {array.dtype}")
+    if array.ndim != 2 or array.size == 0:
+        raise ValueError(f"{function}: features must have shape (D, N), got {array.shape}")
+    if not np.isfinite(array).all():
+        raise ValueError(f"{function}: features must be finite, got NaN or infinite values")
+    return array
+
+
+def weight_labels(function: str, term: Any, n_labels: int) -> None:
+    """Weights for each label must be as many as there are labels."""
+    if isinstance(term.weight, tuple) and len(term.weight) != n_labels:
+        raise ValueError(
+            f"{function}: the weight of a {type(term).__name__} is for {len(term.weight)} labels "
+            f"and there are {n_labels}"
+        )
+
+
+def feature_points(function: str, n_features: int, shape: tuple[int, ...]) -> None:
+    """Features of a term must be as many as there are points."""
+    if n_features != math.prod(shape):
+        raise ValueError(
+            f"{function}: Features must have shape (D, N) with N = {math.prod(shape)} for points of shape {shape}, "
+            f"got N = {n_features}"
+        )
+
+
+def axis_count(function: str, term: object, sxy: float | tuple[float, ...], axes: int) -> tuple[float, ...]:
+    """Sxy as one sigma per axis."""
+    sigmas = sxy if isinstance(sxy, tuple) else (sxy,) * axes
+    if len(sigmas) != axes:
+        raise ValueError(
+            f"{function}: {term!r} has {len(sigmas)} position sigmas and there are {axes} axes; "
+            f"give one number, or one per axis, x first"
+        )
+    return sigmas
+
+
+def has_picture(function: str, term: object, channels: NDArray[Any] | None) -> NDArray[Any]:
+    """A bilateral term needs something to look at."""
+    if channels is None:
+        raise ValueError(f"{function}: {term!r} looks at an image, and only a shape was given; pass the image")
+    return channels
+
+
+def channel_count(function: str, term: object, srgb: float | tuple[float, ...], channels: int) -> tuple[float, ...]:
+    """Srgb as one sigma per channel."""
+    sigmas = srgb if isinstance(srgb, tuple) else (srgb,) * channels
+    if len(sigmas) != channels:
+        raise ValueError(
+            f"{function}: {term!r} has {len(sigmas)} colour sigmas and the image {channels} channels; "
+            f"give one number, or one per channel"
+        )
+    return sigmas
+
+
+def feature_range(function: str, term: object, max_abs: Sequence[float]) -> None:
+    """Features a lattice can tell apart: not too many dimensions, not too many sigmas from end to end."""
+    if len(max_abs) > _core.max_dims:
+        raise ValueError(
+            f"{function}: {term!r} on this image has {len(max_abs)} feature dimensions and at most "
+            f"{_core.max_dims} are possible; reduce the channels, e.g. to their principal components"
+        )
+    bound = _core.elevated_bound(max_abs)
+    if not bound <= _core.max_elevated:
+        raise ValueError(
+            f"{function}: {term!r} has a sigma too small for this image, whose ends would lie {max(max_abs):.3g} "
+            f"sigmas apart; make it at least {bound / _core.max_elevated:.3g} times as large"
+        )
