@@ -13,6 +13,7 @@ from densecrf._presets import Preset, presets
 from densecrf._refine import refine
 from densecrf._unary import unary_from_labels, unary_from_probs
 from densecrf._version import __version__
+from densecrf._volume import refine_volume
 from densecrf.terms import Bilateral, Features, Gaussian
 
 __all__ = [
@@ -31,6 +32,7 @@ __all__ = [
     "refine",
     "refine_labels",
     "refine_mask",
+    "refine_volume",
     "unary_from_labels",
     "unary_from_probs",
 ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from typing import Any, Literal, TypeAlias
 
@@ -55,6 +56,7 @@ class DenseCRF:
         meant = resolve_terms(function, terms, preset)
         self._terms = tuple(full_term(function, term, self.shape, self.n_labels, channels) for term in meant)
         self._core = self._build(self._terms)
+        self._filters: dict[int, _core.Model] = {}
 
     def __getstate__(self) -> tuple[Any, ...]:
         return self._description
@@ -148,15 +150,18 @@ class DenseCRF:
             ``(C, *shape)`` float32.
         """
         function = "DenseCRF.filter"
-        chosen = self._terms[_check.index(function, "term", term, len(self._terms))]
+        chosen = _check.index(function, "term", term, len(self._terms))
         array = np.asarray(values)
-        planes = _check.planes(function, "values", array, (len(array), *self.shape))
+        planes = _check.planes(function, "values", array, (len(array) if array.ndim else 0, *self.shape))
         out = np.empty_like(planes)
-        alone = FullTerm(
-            chosen.shape, chosen.position_sigma, chosen.channels, chosen.channel_sigma, 1.0, chosen.normalization
-        )
-        self._build([alone]).message(planes, self._threads, out)
+        self._filter(chosen).message(planes, self._threads, out)
         return out.reshape(array.shape)
+
+    def _filter(self, term: int) -> _core.Model:
+        """A model of one term with weight 1, built when first asked for."""
+        if term not in self._filters:
+            self._filters[term] = self._build([dataclasses.replace(self._terms[term], weight=1.0)])
+        return self._filters[term]
 
     def energy(self, unary: Any, labels: Any) -> float:
         """Gibbs energy of a labelling: its unary energies, less half of what its points agree on.

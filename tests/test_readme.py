@@ -52,9 +52,9 @@ def test_every_line_of_the_third_example_runs(first_example):
     image, probs = first_example[0]["image"][:96, :96], first_example[0]["probs"][:, :96, :96]
     names = {"densecrf": densecrf, "Gaussian": densecrf.Gaussian, "Bilateral": densecrf.Bilateral, "image": image}
     names |= {"probs": probs, "labels": probs.argmax(0).astype(np.uint8), "mask": probs[15] > 0.5}
-    names["volume"] = np.zeros((6, 7, 8), np.uint8)
+    names |= {"volume": np.zeros((6, 7, 8), np.int16), "volume_probs": np.full((3, 6, 7, 8), 1 / 3, np.float32)}
     exec(blocks("python")[2], names)
     assert names["marginals"].shape == probs.shape
     assert names["labels"].dtype == np.uint8
     assert names["mask"].shape == (96, 96)
-    assert names["volume_crf"].shape == (6, 7, 8)
+    assert names["refined_volume"].shape == (3, 6, 7, 8)

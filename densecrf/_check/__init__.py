@@ -11,6 +11,7 @@ from densecrf._check.numbers import (
     integer,
     share,
     sigma,
+    spacing,
     threads,
     weight,
 )
@@ -64,6 +65,7 @@ __all__ = [
     "probs_values",
     "share",
     "sigma",
+    "spacing",
     "threads",
     "weight",
     "weight_labels",

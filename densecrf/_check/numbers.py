@@ -24,6 +24,17 @@ def sigma(function: str, name: str, value: object) -> float | tuple[float, ...]:
     return _positive(function, name, value)
 
 
+def spacing(function: str, value: object, axes: int) -> tuple[float, ...]:
+    """The size of a voxel along each axis."""
+    sizes = value.tolist() if isinstance(value, np.ndarray) else value
+    if not isinstance(sizes, Sequence) or isinstance(sizes, (str, bytes)) or len(sizes) != axes:
+        raise ValueError(f"{function}: spacing must be {axes} numbers, one per axis of the volume, got {value!r}")
+    found = tuple(finite(function, "spacing", size) for size in sizes)
+    if min(found) <= 0:
+        raise ValueError(f"{function}: spacing must be positive, got {value!r}")
+    return found
+
+
 def weight(function: str, value: object) -> float | tuple[Any, ...]:
     """A compatibility: a number >= 0, numbers for each label, or for each pair of labels."""
     if isinstance(value, np.ndarray):
