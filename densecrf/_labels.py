@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from densecrf import _check
-from densecrf._refine import refine
+from densecrf._refine import answer
+from densecrf._request import make_request
 from densecrf._unary import unary_from_labels
 from densecrf.terms import Term
 
@@ -40,12 +41,18 @@ def refine_labels(
     Returns:
         Refined labels ``(H, W)``, of the dtype of ``labels``.
     """
-    values = _check.labels("densecrf.refine_labels", labels, n_labels, unsure)
+    function = "densecrf.refine_labels"
+    if n_labels is not None:
+        n_labels = _check.integer(function, "n_labels", n_labels, 1)
+    values = _check.labels(function, labels, n_labels, unsure)
+    if values.ndim != 2:
+        raise ValueError(f"{function}: labels must have shape (H, W), got {values.shape}")
+    _check.probability(function, "confidence", confidence)
     if n_labels is None:
         known = values if unsure is None else values[values != unsure]
         n_labels = int(known.max(initial=0)) + 1
     logits = -unary_from_labels(values, n_labels, confidence, unsure)
-    refined = refine(image, logits, from_logits=True, terms=terms, preset=preset, iterations=iterations)
+    refined = _refine(function, image, logits, True, terms, preset, iterations)
     result: NDArray[Any] = refined.argmax(axis=0).astype(np.asarray(labels).dtype)
     return result
 
@@ -75,14 +82,40 @@ def refine_mask(
     Returns:
         Probability of the foreground ``(H, W)``, float32; ``> 0.5`` makes a mask of it.
     """
-    values = _check.mask("densecrf.refine_mask", mask, from_logits)
+    function = "densecrf.refine_mask"
+    values = _check.mask(function, mask, _check.flag(function, "from_logits", from_logits))
+    _check.probability(function, "confidence", confidence)
     if values.dtype == bool:
-        energies = unary_from_labels(values.astype(np.uint8), 2, confidence)
-        scores, from_logits = -energies, True
+        scores, from_logits = -unary_from_labels(values.astype(np.uint8), 2, confidence), True
     elif from_logits:
         scores = np.stack([np.zeros_like(values), values])
     else:
         scores = np.stack([1 - values, values])
-    refined = refine(image, scores, from_logits=from_logits, terms=terms, preset=preset, iterations=iterations)
-    foreground: NDArray[np.float32] = refined[1]
+    foreground: NDArray[np.float32] = _refine(function, image, scores, from_logits, terms, preset, iterations)[1]
     return foreground
+
+
+def _refine(
+    function: str,
+    image: Any,
+    scores: NDArray[np.float32],
+    from_logits: bool,
+    terms: Sequence[Term] | None,
+    preset: str,
+    iterations: int,
+) -> NDArray[np.float32]:
+    """`densecrf.refine` under another name."""
+    request = make_request(
+        function,
+        image,
+        scores,
+        terms=terms,
+        preset=preset,
+        iterations=iterations,
+        from_logits=from_logits,
+        channel_axis=None,
+        num_threads=None,
+        out=None,
+    )
+    refined: NDArray[np.float32] = answer(request)
+    return refined

@@ -15,6 +15,7 @@ from densecrf._features import FullTerm, full_term, resolve_terms
 from densecrf.terms import Term
 
 Values: TypeAlias = NDArray[np.float32]  # [L, *shape]
+Planes: TypeAlias = NDArray[np.float32]  # [L, N], contiguous
 
 
 class DenseCRF:
@@ -48,13 +49,25 @@ class DenseCRF:
         channel_axis: int | Literal["usual"] | None = "usual",
         num_threads: int | None = None,
     ) -> None:
-        self._description = (image_or_shape, n_labels, terms, preset, channel_axis, num_threads)
         function = "densecrf.DenseCRF"
-        self._threads = _check.threads(function, num_threads, default_threads())
-        self.n_labels = _check.integer(function, "n_labels", n_labels, 1)
-        self.shape, channels = _check.grid(function, image_or_shape, channel_axis)
-        meant = resolve_terms(function, terms, preset)
-        self._terms = tuple(full_term(function, term, self.shape, self.n_labels, channels) for term in meant)
+        threads = _check.threads(function, num_threads, default_threads())
+        n_labels = _check.integer(function, "n_labels", n_labels, 1)
+        shape, channels = _check.grid(function, image_or_shape, channel_axis)
+        meant = tuple(resolve_terms(function, terms, preset))
+        self._set_up(shape, None if channels is None else channels.copy(), n_labels, meant, threads)
+
+    def _set_up(
+        self,
+        shape: tuple[int, ...],
+        channels: NDArray[Any] | None,
+        n_labels: int,
+        terms: tuple[Term, ...],
+        threads: int,
+    ) -> None:
+        """Builds the lattices from a description that nobody else can change: channels [N, C] are our own."""
+        self._description = (shape, channels, n_labels, terms, threads)
+        self.shape, self.n_labels, self._threads = shape, n_labels, threads
+        self._terms = tuple(full_term("densecrf.DenseCRF", term, shape, n_labels, channels) for term in terms)
         self._core = self._build(self._terms)
         self._filters: dict[int, _core.Model] = {}
 
@@ -62,10 +75,7 @@ class DenseCRF:
         return self._description
 
     def __setstate__(self, description: tuple[Any, ...]) -> None:
-        image, n_labels, terms, preset, channel_axis, num_threads = description
-        DenseCRF.__init__(
-            self, image, n_labels, terms, preset=preset, channel_axis=channel_axis, num_threads=num_threads
-        )
+        self._set_up(*description)
 
     def _build(self, terms: Sequence[FullTerm]) -> _core.Model:
         return _core.Model(self.shape, [term.for_core() for term in terms], self._threads)
@@ -103,41 +113,38 @@ class DenseCRF:
         """
         function = "DenseCRF.infer"
         given = _arrays.take(function, "unary", unary)
-        energies = self._planes(function, "unary", given.values)
+        energies = self._planes(function, "unary", given)
         if ignore is not None:
-            energies = np.where(
-                _check.points_mask(function, "ignore", ignore, self.shape).ravel(), np.float32(0), energies
-            )
-        begin = None
-        if start is not None:
-            begin = self._planes(function, "start", _arrays.take(function, "start", start).values)
-        damping, tolerance = _check.share(function, "damping", damping), _check.share(function, "tolerance", tolerance)
-        iterations = _check.integer(function, "iterations", iterations, 0)
-        marginals = np.empty(given.values.shape, np.float32)
-        ran = self._core.infer(
-            energies,
-            "energies",
-            0.0,
-            iterations,
-            begin,
-            damping,
-            tolerance,
-            self._threads,
-            marginals.reshape(self.n_labels, -1),
-        )
-        result = _arrays.give_back(marginals, given, None)
+            silent = _check.points_mask(function, "ignore", ignore, self.shape).ravel()
+            energies = np.where(silent, np.float32(0), energies)
+        begin = None if start is None else self._planes(function, "start", start)
+        marginals, ran = self._iterate(function, energies, iterations, begin, damping, tolerance)
+        result = _arrays.give_back(marginals.reshape(given.values.shape), given, None)
         return (result, ran) if return_iterations else result
 
+    def _iterate(
+        self, function: str, energies: Planes, iterations: int, start: Planes | None, damping: float, tolerance: float
+    ) -> tuple[Planes, int]:
+        """Marginals [L, N] from energies [L, N], and how many iterations ran."""
+        iterations = _check.integer(function, "iterations", iterations, 0)
+        damping, tolerance = _check.share(function, "damping", damping), _check.share(function, "tolerance", tolerance)
+        out = np.empty_like(energies)
+        ran = self._core.infer(energies, "energies", 0.0, iterations, start, damping, tolerance, self._threads, out)
+        return out, ran
+
     def start(self, unary: Any) -> MeanField:
-        """Mean field one step at a time, from soft-max(-unary)."""
-        return MeanField(self, unary)
+        """Mean field one step at a time, from soft-max(-unary); unary energies ``(L, *shape)``."""
+        given = _arrays.take("DenseCRF.start", "unary", unary)
+        return MeanField(self, given, self._planes("DenseCRF.start", "unary", given).copy())
 
     def message(self, marginals: Any) -> Values:
         """What the points tell each other: the sum over terms of weight times filtered marginals, ``(L, *shape)``."""
-        values = self._planes("DenseCRF.message", "marginals", np.asarray(marginals))
-        out = np.empty_like(values)
-        self._core.message(values, self._threads, out)
-        return out.reshape(self.n_labels, *self.shape)
+        return self._message(self._planes("DenseCRF.message", "marginals", marginals)).reshape(-1, *self.shape)
+
+    def _message(self, Q: Planes) -> Planes:
+        out = np.empty_like(Q)
+        self._core.message(Q, self._threads, out)
+        return out
 
     def filter(self, values: Any, term: int = 0) -> Values:
         """Values through the normalised kernel of one term, without its weight.
@@ -151,8 +158,8 @@ class DenseCRF:
         """
         function = "DenseCRF.filter"
         chosen = _check.index(function, "term", term, len(self._terms))
-        array = np.asarray(values)
-        planes = _check.planes(function, "values", array, (len(array) if array.ndim else 0, *self.shape))
+        array = _arrays.take(function, "values", values).values
+        planes = _check.planes(function, "values", array, (max(1, array.shape[0] if array.ndim else 1), *self.shape))
         out = np.empty_like(planes)
         self._filter(chosen).message(planes, self._threads, out)
         return out.reshape(array.shape)
@@ -169,46 +176,53 @@ class DenseCRF:
         ``sum_i U_i(x_i) - 1/2 sum_ij W(x_i, x_j) k(f_i, f_j)``, over all pairs, a point with itself included.
         """
         function = "DenseCRF.energy"
-        values = _check.labels(function, labels, self.n_labels, None)
+        values = _check.labels(function, labels, self.n_labels, None, may_be_unsure=False)
         if values.shape != self.shape:
             raise ValueError(f"{function}: labels must have shape {self.shape}, got {values.shape}")
         sure = (np.arange(self.n_labels)[:, np.newaxis] == values.ravel()).astype(np.float32)
-        return self._energy(self._planes(function, "unary", np.asarray(unary)), sure)
+        return self._energy(self._planes(function, "unary", unary), sure)
 
-    def _energy(self, energies: Values, Q: Values) -> float:
-        pairs = self.message(Q.reshape(self.n_labels, *self.shape)).reshape(Q.shape)
-        return float(np.sum(Q * (energies - pairs / 2), dtype=np.float64))
+    def free_energy(self, unary: Any, marginals: Any) -> float:
+        """What mean field minimises: ``sum Q log Q + sum Q U - 1/2 sum Q W (K Q)``.
 
-    def _planes(self, function: str, name: str, values: NDArray[Any]) -> Values:
-        return _check.planes(function, name, values, (self.n_labels, *self.shape))
+        The pairwise part is halved, since every pair is counted twice. Where kernels are symmetric (normalisation
+        "symmetric" or "none"), a fixed point of the update is a stationary point of this: exactly in one dimension;
+        in more the blurs along the lattice's axes do not quite commute.
+        """
+        function = "DenseCRF.free_energy"
+        return self._free_energy(self._planes(function, "unary", unary), self._planes(function, "marginals", marginals))
+
+    def _free_energy(self, energies: Planes, Q: Planes) -> float:
+        entropy = float(np.sum(Q * np.log(np.maximum(Q, 1e-30)), dtype=np.float64))
+        return entropy + self._energy(energies, Q)
+
+    def _energy(self, energies: Planes, Q: Planes) -> float:
+        return float(np.sum(Q * (energies - self._message(Q) / 2), dtype=np.float64))
+
+    def _planes(self, function: str, name: str, values: Any) -> Planes:
+        given = values if isinstance(values, _arrays.Given) else _arrays.take(function, name, values)
+        return _check.planes(function, name, given.values, (self.n_labels, *self.shape))
 
 
 class MeanField:
-    """Mean-field inference under way; see `DenseCRF.start`."""
+    """Mean-field inference under way; made by `DenseCRF.start`."""
 
-    def __init__(self, crf: DenseCRF, unary: Any) -> None:
+    def __init__(self, crf: DenseCRF, given: _arrays.Given, energies: Planes) -> None:
         self._crf = crf
-        self._unary = unary
-        self._marginals = crf.infer(unary, 0)
+        self._given = given  # for the answer to be like
+        self._energies = energies
+        self._Q, _ = crf._iterate("DenseCRF.start", energies, 0, None, 0.0, 0.0)
 
     @property
     def marginals(self) -> Any:
-        """Q, ``(L, *shape)``."""
-        return self._marginals
+        """Q, ``(L, *shape)``, with the library and dtype of the unary; a copy."""
+        return _arrays.give_back(self._Q.copy().reshape(self._given.values.shape), self._given, None)
 
     def step(self, iterations: int = 1, *, damping: float = 0.0) -> Any:
         """Runs so many more iterations; returns the marginals."""
-        self._marginals = self._crf.infer(self._unary, iterations, start=self._marginals, damping=damping)
-        return self._marginals
+        self._Q, _ = self._crf._iterate("MeanField.step", self._energies, iterations, self._Q, damping, 0.0)
+        return self.marginals
 
     def free_energy(self) -> float:
-        """What mean field minimises: ``sum Q log Q + sum Q U - 1/2 sum Q W (K Q)``.
-
-        The pairwise part is halved, since every pair is counted twice; with symmetric kernels (normalisation
-        "symmetric" or "none") a fixed point of the update is a stationary point of this.
-        """
-        function = "MeanField.free_energy"
-        Q = self._crf._planes(function, "marginals", np.asarray(self._marginals))
-        energies = self._crf._planes(function, "unary", np.asarray(self._unary))
-        entropy = float(np.sum(Q * np.log(np.maximum(Q, 1e-30)), dtype=np.float64))
-        return entropy + self._crf._energy(energies, Q)
+        """The free energy of the marginals; see `DenseCRF.free_energy`."""
+        return self._crf._free_energy(self._energies, self._Q)

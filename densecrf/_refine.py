@@ -63,6 +63,11 @@ def refine(
         num_threads=num_threads,
         out=out,
     )
+    return answer(request)
+
+
+def answer(request: Request) -> Any:
+    """Refines what was asked for."""
     shape = request.probs.values.shape
     pictures = [term.channels for terms in request.terms for term in terms if term.channels is not None]
     result = _arrays.place_for(shape, (request.scores, *pictures), request.out)
@@ -73,7 +78,7 @@ def refine(
 def _infer(request: Request, marginals: Any) -> None:
     """Runs the compiled core on every picture; marginals [B, L, N] is written."""
     kind = "logits" if request.from_logits else "probabilities"
-    for terms, scores, answer in zip(request.terms, request.scores, marginals, strict=True):
+    for terms, scores, place in zip(request.terms, request.scores, marginals, strict=True):
         core_terms = [term.for_core() for term in terms] if request.iterations else []
         model = _core.Model(request.shape, core_terms, request.threads)
-        model.infer(scores, kind, CLIP, request.iterations, None, 0.0, 0.0, request.threads, answer)
+        model.infer(scores, kind, CLIP, request.iterations, None, 0.0, 0.0, request.threads, place)

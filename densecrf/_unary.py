@@ -23,9 +23,9 @@ def unary_from_probs(probs: Any, clip: float = 1e-5, scale: float | None = None)
         ``(L, ...)`` float32.
     """
     values = _check.plain_probs("densecrf.unary_from_probs", probs)
-    _check.between("densecrf.unary_from_probs", "clip", clip, 0, 1)
+    _check.probability("densecrf.unary_from_probs", "clip", clip)
     if scale is not None:
-        _check.between("densecrf.unary_from_probs", "scale", scale, 0, 1)
+        _check.probability("densecrf.unary_from_probs", "scale", scale, most=1.0 + 1e-9)
         values = scale * values + (1 - scale) / len(values)
     energies: NDArray[np.float32] = -np.log(np.maximum(values, clip)).astype(np.float32)
     return energies
@@ -48,7 +48,7 @@ def unary_from_labels(
     function = "densecrf.unary_from_labels"
     n_labels = _check.integer(function, "n_labels", n_labels, 1)
     values = _check.labels(function, labels, n_labels, unsure)
-    _check.between(function, "confidence", confidence, 0, 1)
+    _check.probability(function, "confidence", confidence)
     other = (1 - confidence) / max(n_labels - 1, 1)
     energies = np.full((n_labels, *values.shape), -np.log(other), np.float32)
     known = np.ones(values.shape, bool) if unsure is None else values != unsure

@@ -17,7 +17,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias, get_args
 
-import numpy as np
 from numpy.typing import NDArray
 
 from densecrf import _check
@@ -85,7 +84,7 @@ class Bilateral:
         _check.choice(name, "normalization", self.normalization, NORMALIZATIONS)
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Features:
     """A term over features of your own: point sets, graphs, anything that has coordinates.
 
@@ -105,11 +104,15 @@ class Features:
 
     def __post_init__(self) -> None:
         name = type(self).__name__
-        features = np.array(_check.features(name, self.features), np.float32, order="C")
+        features = _check.features(name, self.features)
         features.flags.writeable = False
         object.__setattr__(self, "features", features)
         object.__setattr__(self, "weight", _check.weight(name, self.weight))
         _check.choice(name, "normalization", self.normalization, NORMALIZATIONS)
+
+    def __repr__(self) -> str:
+        d, n = self.features.shape
+        return f"Features(<{d} x {n}>, weight={self.weight!r}, normalization={self.normalization!r})"
 
 
 Term: TypeAlias = Gaussian | Bilateral | Features

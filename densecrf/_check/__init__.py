@@ -4,11 +4,11 @@ Each message names the function, the argument, what was needed, what came, and w
 """
 
 from densecrf._check.numbers import (
-    between,
     choice,
     flag,
     index,
     integer,
+    probability,
     share,
     sigma,
     spacing,
@@ -42,7 +42,6 @@ from densecrf._check.terms import (
 
 __all__ = [
     "axis_count",
-    "between",
     "channel_count",
     "choice",
     "feature_points",
@@ -61,6 +60,7 @@ __all__ = [
     "plain_probs",
     "planes",
     "points_mask",
+    "probability",
     "probs_shape",
     "probs_values",
     "share",

@@ -81,11 +81,12 @@ def threads(function: str, value: int | None, default: int) -> int:
     return default if value is None else integer(function, "num_threads", value, 1)
 
 
-def between(function: str, name: str, value: object, low: float, high: float) -> None:
-    """A number in (low, high]."""
+def probability(function: str, name: str, value: object, least: float = 0.0, most: float = 1.0) -> float:
+    """A number strictly between two others."""
     number = finite(function, name, value)
-    if not low < number <= high:
-        raise ValueError(f"{function}: {name} must be above {low} and at most {high}, got {value!r}")
+    if not least < number < most:
+        raise ValueError(f"{function}: {name} must lie between {least:g} and {most:g}, got {value!r}")
+    return number
 
 
 def share(function: str, name: str, value: object) -> float:

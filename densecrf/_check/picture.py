@@ -86,6 +86,8 @@ def grid(function: str, image_or_shape: Any, channel_axis: Any) -> tuple[tuple[i
         values = np.moveaxis(values, axis, -1)
     else:
         values = values[..., np.newaxis]
+    if values.ndim < 2:
+        raise ValueError(f"{function}: channel_axis leaves no position in an image of shape {image.values.shape}")
     pixels = picture_values(function, image, values[np.newaxis])[0]
     return values.shape[:-1], pixels.reshape(-1, values.shape[-1])
 

@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from densecrf import _core
-from densecrf._arrays import Given
+from densecrf._arrays import Given, take
+from densecrf._check.numbers import integer
 
 # Sums of probabilities further from 1 than this are no rounding error, not even of float16.
 SUM_TOLERANCE = 1e-2
@@ -49,12 +50,13 @@ def probs_values(function: str, scores: NDArray[np.float32], from_logits: bool, 
 
 def plain_probs(function: str, probs: object) -> NDArray[np.float32]:
     """Probabilities (L, ...) as float32."""
-    values = np.asarray(probs)
+    values = take(function, "probs", probs).values
     if not np.issubdtype(values.dtype, np.floating):
         raise TypeError(f"{function}: probs must be floating point, got {values.dtype}")
     if values.ndim < 2 or values.size == 0:
         raise ValueError(f"{function}: probs must have shape (L, ...), got {values.shape}")
-    values = np.ascontiguousarray(values, np.float32)
+    with np.errstate(over="ignore"):
+        values = np.ascontiguousarray(values, np.float32)
     probs_values(function, values.reshape(1, len(values), -1), False, 1)
     return values
 
@@ -72,40 +74,44 @@ def planes(function: str, name: str, values: NDArray[Any], shape: tuple[int, ...
     return flat
 
 
-def labels(function: str, value: object, n_labels: int | None, unsure: int | None) -> NDArray[Any]:
-    """A map of labels, 0 to n_labels - 1 or unsure."""
-    array = np.asarray(value)
+def labels(
+    function: str, value: object, n_labels: int | None, unsure: int | None, may_be_unsure: bool = True
+) -> NDArray[Any]:
+    """A map of labels, 0 to n_labels - 1 or unsure, as int64."""
+    array = np.asarray(value) if isinstance(value, (list, tuple)) else take(function, "labels", value).values
     if array.dtype.kind not in "iu":
         raise TypeError(f"{function}: labels must be integers, got {array.dtype}; probabilities go to densecrf.refine")
     if array.size == 0:
         raise ValueError(f"{function}: labels must not be empty, got shape {array.shape}")
+    if unsure is not None:
+        unsure = integer(function, "unsure", unsure, -(2**31))
     known = array if unsure is None else array[array != unsure]
     if known.size and (known.min() < 0 or (n_labels is not None and known.max() >= n_labels)):
         wrong = int(known.min() if known.min() < 0 else known.max())
-        raise ValueError(
-            f"{function}: labels must lie in 0..n_labels - 1, got {wrong}; "
-            f"if that stands for no opinion, say unsure={wrong}"
-        )
+        hint = f"; if that stands for no opinion, say unsure={wrong}" if may_be_unsure else ""
+        raise ValueError(f"{function}: labels must lie in 0..n_labels - 1, got {wrong}{hint}")
     return array.astype(np.int64)
 
 
 def mask(function: str, value: object, from_logits: bool) -> NDArray[Any]:
     """A mask (H, W), of booleans or float32."""
-    array = np.asarray(value)
+    array = take(function, "mask", value).values
     if array.ndim != 2 or array.size == 0:
         raise ValueError(f"{function}: mask must have shape (H, W), got {array.shape}")
     if array.dtype == bool:
         return array
     if not np.issubdtype(array.dtype, np.floating):
         raise TypeError(f"{function}: mask must hold booleans or floats, got {array.dtype}; say mask > 0")
-    if not np.isfinite(array).all():
+    with np.errstate(over="ignore"):
+        scores = array.astype(np.float32)
+    if not np.isfinite(scores).all():
         raise ValueError(f"{function}: mask must be finite, got NaN or infinite values")
-    if not from_logits and (array.min() < 0 or array.max() > 1):
+    if not from_logits and (scores.min() < 0 or scores.max() > 1):
         raise ValueError(
-            f"{function}: mask must hold probabilities from 0 to 1, got {array.min():g} to {array.max():g}; "
+            f"{function}: mask must hold probabilities from 0 to 1, got {scores.min():g} to {scores.max():g}; "
             f"if these are raw scores pass from_logits=True"
         )
-    return array.astype(np.float32)
+    return scores
 
 
 def points_mask(function: str, name: str, value: object, shape: tuple[int, ...]) -> NDArray[np.bool_]:

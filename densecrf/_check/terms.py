@@ -10,20 +10,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from densecrf import _core
+from densecrf._arrays import take
 
 
 def features(function: str, value: object) -> NDArray[Any]:
-    """Features (D, N) of a term."""
-    if not isinstance(value, np.ndarray) and not hasattr(value, "__array__"):
-        raise TypeError(f"{function}: features must be an array of shape (D, N), got {type(value).__name__}")
-    array = np.asarray(value)
+    """A float32 copy of a term's features (D, N)."""
+    array = take(function, "features", value).values
     if array.dtype.kind not in "fiub":
         raise TypeError(f"{function}: features must hold real numbers, got {array.dtype}")
     if array.ndim != 2 or array.size == 0:
         raise ValueError(f"{function}: features must have shape (D, N), got {array.shape}")
-    if not np.isfinite(array).all():
+    with np.errstate(over="ignore"):
+        copy = np.array(array, np.float32, order="C")
+    if not np.isfinite(copy).all():
         raise ValueError(f"{function}: features must be finite, got NaN or infinite values")
-    return array
+    return copy
 
 
 def weight_labels(function: str, term: Any, n_labels: int) -> None:
