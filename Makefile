@@ -6,7 +6,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 SOURCES := $(shell find csrc -type f) CMakeLists.txt setup.py pyproject.toml
 CXX_FILES := $(shell find csrc -name '*.h' -o -name '*.cpp' -o -name '*.cu' -o -name '*.cuh')
 
-.PHONY: demo test lint format ext bench peers clean
+.PHONY: demo test lint format ext bench peers parity clean
 
 demo: $(VENV)/.demo
 	$(BIN)/densecrf demo --out demo
@@ -35,6 +35,10 @@ ext: $(VENV)/.test
 
 bench: $(VENV)/.test
 	$(BIN)/python benchmarks/crf_speed.py
+
+# The drop-in and pydensecrf itself, side by side.
+parity: $(VENV)/.test peers
+	$(BIN)/python benchmarks/parity.py
 
 # pydensecrf to compare with, in an environment of its own because of what it needs to build.
 peers: .venv-peers/.installed
