@@ -122,7 +122,7 @@ DENSECRF_HD void find_simplex(int dims, const float* scale, const typename Lanes
     }
 
     // Sort by rank with selects: no indexed stores, so vectors and registers stay what they are.
-    Float at_rank[kCapacity];
+    Float at_rank[kCapacity] = {};
     for (int q = 0; q <= dims; ++q) {
         out.axis_at[q] = Lanes::broadcast(0);
         at_rank[q] = offset[0];

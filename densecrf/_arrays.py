@@ -21,22 +21,22 @@ class Given:
     Attributes:
         values: the same values as a NumPy array, without a copy wherever NumPy has the dtype.
         original: the caller's object.
-        library: "numpy" or "torch".
+        framework: "numpy" or "torch".
     """
 
     values: NDArray[Any]
     original: Any
-    library: str
+    framework: str
 
     @property
     def is_view(self) -> bool:
         """Whether writing to ``values`` writes to the caller's array; not so where NumPy lacks the dtype."""
-        return self.library == "numpy" or self.dtype_name != "torch.bfloat16"
+        return self.framework == "numpy" or self.dtype_name != "torch.bfloat16"
 
     @property
     def dtype_name(self) -> str:
         """The caller's dtype, as its library prints it."""
-        return str(self.original.dtype if self.library == "torch" else self.values.dtype)
+        return str(self.original.dtype if self.framework == "torch" else self.values.dtype)
 
 
 def take(function: str, name: str, array: object) -> Given:
@@ -102,13 +102,13 @@ def give_back(result: NDArray[np.float32], like: Given, out: Given | None) -> An
         if result is not out.values:
             _copy_into(out, result)
         return out.original
-    if like.library == "torch":
+    if like.framework == "torch":
         return sys.modules["torch"].from_numpy(result).to(like.original.dtype)
     return result.astype(like.values.dtype, copy=False)
 
 
 def _copy_into(out: Given, result: NDArray[np.float32]) -> None:
-    if out.library == "torch":
+    if out.framework == "torch":
         out.original.detach().copy_(sys.modules["torch"].from_numpy(result))
     else:
         np.copyto(out.values, result, casting="same_kind")

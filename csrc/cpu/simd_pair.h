@@ -131,13 +131,19 @@ DENSECRF_INLINE I8 as_int(F8 v) {
     return {reinterpret_cast<I4>(v.low), reinterpret_cast<I4>(v.high)};
 }
 
+#if defined(__clang__)
+#define DENSECRF_SHUFFLE4(a, b, ...) __builtin_shufflevector(a, b, __VA_ARGS__)
+#else
+#define DENSECRF_SHUFFLE4(a, b, ...) __builtin_shuffle(a, b, I4{__VA_ARGS__})  // GCC before 12 has no other
+#endif
+
 DENSECRF_INLINE void transpose4(F4& r0, F4& r1, F4& r2, F4& r3) {
-    const F4 a = __builtin_shufflevector(r0, r1, 0, 4, 1, 5), b = __builtin_shufflevector(r0, r1, 2, 6, 3, 7);
-    const F4 c = __builtin_shufflevector(r2, r3, 0, 4, 1, 5), d = __builtin_shufflevector(r2, r3, 2, 6, 3, 7);
-    r0 = __builtin_shufflevector(a, c, 0, 1, 4, 5);
-    r1 = __builtin_shufflevector(a, c, 2, 3, 6, 7);
-    r2 = __builtin_shufflevector(b, d, 0, 1, 4, 5);
-    r3 = __builtin_shufflevector(b, d, 2, 3, 6, 7);
+    const F4 a = DENSECRF_SHUFFLE4(r0, r1, 0, 4, 1, 5), b = DENSECRF_SHUFFLE4(r0, r1, 2, 6, 3, 7);
+    const F4 c = DENSECRF_SHUFFLE4(r2, r3, 0, 4, 1, 5), d = DENSECRF_SHUFFLE4(r2, r3, 2, 6, 3, 7);
+    r0 = DENSECRF_SHUFFLE4(a, c, 0, 1, 4, 5);
+    r1 = DENSECRF_SHUFFLE4(a, c, 2, 3, 6, 7);
+    r2 = DENSECRF_SHUFFLE4(b, d, 0, 1, 4, 5);
+    r3 = DENSECRF_SHUFFLE4(b, d, 2, 3, 6, 7);
 }
 
 // row[i][j] -> row[j][i]

@@ -61,22 +61,28 @@ DENSECRF_INLINE I8 as_int(F8 v) {
     return reinterpret_cast<I8>(v);
 }
 
+#if defined(__clang__)
+#define DENSECRF_SHUFFLE8(a, b, ...) __builtin_shufflevector(a, b, __VA_ARGS__)
+#else
+#define DENSECRF_SHUFFLE8(a, b, ...) __builtin_shuffle(a, b, I8{__VA_ARGS__})  // GCC before 12 has no other
+#endif
+
 // row[i][j] -> row[j][i]
 DENSECRF_INLINE void transpose8(F8 (&row)[8]) {
     F8 a[8], b[8];
     for (int i = 0; i < 8; i += 2) {
-        a[i] = __builtin_shufflevector(row[i], row[i + 1], 0, 8, 2, 10, 4, 12, 6, 14);
-        a[i + 1] = __builtin_shufflevector(row[i], row[i + 1], 1, 9, 3, 11, 5, 13, 7, 15);
+        a[i] = DENSECRF_SHUFFLE8(row[i], row[i + 1], 0, 8, 2, 10, 4, 12, 6, 14);
+        a[i + 1] = DENSECRF_SHUFFLE8(row[i], row[i + 1], 1, 9, 3, 11, 5, 13, 7, 15);
     }
     for (int i = 0; i < 8; i += 4) {
         for (int j = 0; j < 2; ++j) {
-            b[i + j] = __builtin_shufflevector(a[i + j], a[i + j + 2], 0, 1, 8, 9, 4, 5, 12, 13);
-            b[i + j + 2] = __builtin_shufflevector(a[i + j], a[i + j + 2], 2, 3, 10, 11, 6, 7, 14, 15);
+            b[i + j] = DENSECRF_SHUFFLE8(a[i + j], a[i + j + 2], 0, 1, 8, 9, 4, 5, 12, 13);
+            b[i + j + 2] = DENSECRF_SHUFFLE8(a[i + j], a[i + j + 2], 2, 3, 10, 11, 6, 7, 14, 15);
         }
     }
     for (int i = 0; i < 4; ++i) {
-        row[i] = __builtin_shufflevector(b[i], b[i + 4], 0, 1, 2, 3, 8, 9, 10, 11);
-        row[i + 4] = __builtin_shufflevector(b[i], b[i + 4], 4, 5, 6, 7, 12, 13, 14, 15);
+        row[i] = DENSECRF_SHUFFLE8(b[i], b[i + 4], 0, 1, 2, 3, 8, 9, 10, 11);
+        row[i + 4] = DENSECRF_SHUFFLE8(b[i], b[i + 4], 4, 5, 6, 7, 12, 13, 14, 15);
     }
 }
 

@@ -80,7 +80,7 @@ def grid(function: str, image_or_shape: Any, channel_axis: Any) -> tuple[tuple[i
     axis = channel_axis
     if isinstance(channel_axis, str):
         choice(function, "channel_axis", channel_axis, ("usual",))
-        axis = None if values.ndim < 3 else (0 if image.library == "torch" else -1)
+        axis = None if values.ndim < 3 else (0 if image.framework == "torch" else -1)
     if axis is not None:
         axis = index(function, "channel_axis", axis, values.ndim)
         values = np.moveaxis(values, axis, -1)
@@ -93,7 +93,7 @@ def grid(function: str, image_or_shape: Any, channel_axis: Any) -> tuple[tuple[i
 
 
 def _wrong_dims(function: str, image: Given, batched: bool) -> str:
-    colour = "C, H, W" if image.library == "torch" else "H, W, C"
+    colour = "C, H, W" if image.framework == "torch" else "H, W, C"
     needed = f"(B, H, W) or (B, {colour})" if batched else f"(H, W) or ({colour})"
     why = "probs have a batch axis" if batched else "probs have no batch axis"
     return f"{function}: image must have shape {needed} because {why}, got {image.values.shape}"
@@ -112,7 +112,7 @@ def _labels_last(function: str, image: Given, probs: Given, shape: tuple[int, in
 
 
 def _move_labels(probs: Given) -> str:
-    function = "torch.movedim" if probs.library == "torch" else "numpy.moveaxis"
+    function = "torch.movedim" if probs.framework == "torch" else "numpy.moveaxis"
     return f"move them first with {function}(probs, -1, -3)"
 
 
@@ -131,7 +131,7 @@ def _channel_axis(function: str, image: Given, probs: Given, channel_axis: int |
     if last_fits and first_fits and shape[-1] > 1:
         raise ValueError(f"{function}: an image of shape {shape} can be read channels first or last; say channel_axis=")
     usual, convention, other = (first, "torch images are (C, H, W)", -1)
-    if image.library == "numpy":
+    if image.framework == "numpy":
         usual, convention, other = (-1, "NumPy images are (H, W, C)", first)
     if last_fits != first_fits and first_fits != (usual == first):
         hint = f"; or, if probs have their labels last, {_move_labels(probs)}" if shape == probs.values.shape else ""

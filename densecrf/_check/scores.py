@@ -126,7 +126,7 @@ def points_mask(function: str, name: str, value: object, shape: tuple[int, ...])
 
 def out_matches(function: str, out: Given, probs: Given) -> None:
     """A place for the answer: of the library, shape and dtype of probs, and writable."""
-    if out.library != probs.library or (out.library == "numpy" and not isinstance(out.original, np.ndarray)):
+    if out.framework != probs.framework or (out.framework == "numpy" and not isinstance(out.original, np.ndarray)):
         raise TypeError(
             f"{function}: out must be of the same library as probs, "
             f"got {type(out.original).__name__} for {type(probs.original).__name__}"
