@@ -30,8 +30,10 @@ class Given:
 
     @property
     def is_view(self) -> bool:
-        """Whether writing to ``values`` writes to the caller's array; not so where NumPy lacks the dtype."""
-        return self.framework == "numpy" or self.dtype_name != "torch.bfloat16"
+        """Whether writing to ``values`` writes to the caller's array; not so where it had to be converted."""
+        if self.framework == "numpy":
+            return True
+        return bool(self.values.__array_interface__["data"][0] == self.original.data_ptr())
 
     @property
     def dtype_name(self) -> str:

@@ -80,17 +80,7 @@ def full_term(
     if isinstance(term, Bilateral):
         seen = _check.has_picture(function, term, channels)
         colours = _check.channel_count(function, term, term.srgb, seen.shape[1])
-    _check.feature_range(function, term, _max_abs(shape, positions, seen, colours))
-    return FullTerm(shape, positions, seen, colours, term.weight, term.normalization)
-
-
-def _max_abs(
-    shape: tuple[int, ...], positions: Sequence[float], seen: NDArray[Any] | None, colours: Sequence[float]
-) -> list[float]:
-    """The largest absolute value of each feature."""
-    largest = [(size - 1) / s for size, s in zip(shape[::-1], positions, strict=False)]
-    if seen is not None and seen.dtype == np.uint8:
-        largest += [255 / s for s in colours]
-    elif seen is not None:
-        largest += [float(np.abs(seen[:, c]).max()) / s for c, s in enumerate(colours)]
-    return largest
+    _check.feature_count(function, term, len(positions) + len(colours))
+    full = FullTerm(shape, positions, seen, colours, term.weight, term.normalization)
+    _check.feature_range(function, term, _core.max_abs(shape, full.for_core()))
+    return full

@@ -8,6 +8,7 @@
 #include <memory>
 #include <optional>
 
+#include "../cpu/features.h"
 #include "../cpu/kernels.h"
 #include "../cpu/memory.h"
 #include "../cpu/model.h"
@@ -73,6 +74,18 @@ TermOfArrays make_term(std::vector<float> position_sigma, std::vector<float> cha
     if (term.channel_sigma.size() > static_cast<size_t>(term.channels.count))
         throw py::value_error("a term has more sigmas than there are channels");
     return {std::move(term), std::move(channels)};
+}
+
+// The largest |feature| in each dimension of a term on a grid, [D].
+std::vector<double> max_abs(const std::vector<int64_t>& shape, const TermOfArrays& one) {
+    const Grid grid{shape};
+    if (one.term.position_sigma.size() > shape.size())
+        throw py::value_error("a term has more sigmas than there are axes");
+    if (one.term.channels.data && py::cast<py::array>(one.channels).shape(0) != grid.points())
+        throw py::value_error("channels must have shape (N, C)");
+    std::vector<double> found(one.term.dims());
+    cpu::Features(grid, one.term).max_abs(found.data());
+    return found;
 }
 
 // A model and what it takes to check the arrays it is used with.
@@ -181,6 +194,7 @@ PYBIND11_MODULE(_core, m) {
     py::class_<TermOfArrays>(m, "Term").def(py::init(&make_term), py::arg("position_sigma"),
                                             py::arg("channel_sigma"), py::arg("channels"),
                                             py::arg("normalization"), py::arg("compatibility"));
+    m.def("max_abs", &max_abs, py::arg("shape"), py::arg("term"), "The largest |feature| in each dimension, [D].");
     py::class_<BuiltModel>(m, "Model")
         .def(py::init(&make_model), py::arg("shape"), py::arg("terms"), py::arg("threads"))
         .def_property_readonly("vertices", [](const BuiltModel& built) { return built.model.vertices(); })

@@ -76,7 +76,6 @@ struct Constant {
 
 // Calls body with the number of corners as a constant where it is a usual one: a 2-D Gaussian, an RGB bilateral
 // term, both.
-
 template <class Body>
 DENSECRF_INLINE void with_corners(int per_point, const Body& body) {
     switch (per_point) {

@@ -68,8 +68,7 @@ class Keep {
             if (block.bytes != bytes) continue;
             void* memory = block.memory;
             total_ -= bytes;
-            block = blocks_.back();
-            blocks_.pop_back();
+            blocks_.erase(blocks_.begin() + (&block - blocks_.data()));
             return memory;
         }
         return nullptr;
@@ -81,6 +80,14 @@ class Keep {
         while (total_ + bytes > kMost || blocks_.size() == blocks_.capacity()) drop_oldest();
         blocks_.push_back({memory, bytes});
         total_ += bytes;
+        return true;
+    }
+
+    // Gives everything back to the system; whether that was anything.
+    bool clear() {
+        const std::unique_lock<std::mutex> lock(mutex_, std::try_to_lock);
+        if (!lock || blocks_.empty()) return false;
+        while (!blocks_.empty()) drop_oldest();
         return true;
     }
 
@@ -121,7 +128,9 @@ constexpr size_t kTooSmallToAsk = size_t{64} << 20;
 
 void require_memory(size_t bytes) {
     if (bytes < kTooSmallToAsk) return;
-    const size_t available = std::min(available_to_machine(), available_to_group());
+    const auto available_now = [] { return std::min(available_to_machine(), available_to_group()); };
+    size_t available = available_now();
+    if (bytes > available && keep().clear()) available = available_now();
     if (bytes > available)
         throw OutOfMemory("this picture needs " + megabytes(bytes) + " of memory and " + megabytes(available) +
                           " are available; use a smaller picture, fewer labels or tiles");
@@ -131,7 +140,11 @@ void* allocate(size_t bytes) {
     if (bytes == 0) return nullptr;
     if (void* kept = keep().take(rounded(bytes))) return kept;
     require_memory(bytes);
-    void* memory = ::operator new(rounded(bytes), std::align_val_t{alignment(rounded(bytes))}, std::nothrow);
+    const auto ask = [&] {
+        return ::operator new(rounded(bytes), std::align_val_t{alignment(rounded(bytes))}, std::nothrow);
+    };
+    void* memory = ask();
+    if (memory == nullptr && keep().clear()) memory = ask();
     if (memory == nullptr) throw OutOfMemory("the system refused another " + megabytes(bytes) + "; use tiles");
 #if defined(__linux__) && defined(MADV_HUGEPAGE)
     if (rounded(bytes) >= kHugePage) madvise(memory, rounded(bytes), MADV_HUGEPAGE);  // fewer page faults

@@ -33,6 +33,7 @@ from densecrf._check.scores import (
 from densecrf._check.terms import (
     axis_count,
     channel_count,
+    feature_count,
     feature_points,
     feature_range,
     features,
@@ -44,6 +45,7 @@ __all__ = [
     "axis_count",
     "channel_count",
     "choice",
+    "feature_count",
     "feature_points",
     "feature_range",
     "features",

@@ -74,13 +74,17 @@ def channel_count(function: str, term: object, srgb: float | tuple[float, ...], 
     return sigmas
 
 
-def feature_range(function: str, term: object, max_abs: Sequence[float]) -> None:
-    """Features a lattice can tell apart: not too many dimensions, not too many sigmas from end to end."""
-    if len(max_abs) > _core.max_dims:
+def feature_count(function: str, term: object, dims: int) -> None:
+    """Not more feature dimensions than a lattice can have."""
+    if dims > _core.max_dims:
         raise ValueError(
-            f"{function}: {term!r} on this image has {len(max_abs)} feature dimensions and at most "
+            f"{function}: {term!r} on this image has {dims} feature dimensions and at most "
             f"{_core.max_dims} are possible; reduce the channels, e.g. to their principal components"
         )
+
+
+def feature_range(function: str, term: object, max_abs: Sequence[float]) -> None:
+    """Features that a lattice can tell apart: not too many sigmas from end to end."""
     bound = _core.elevated_bound(max_abs)
     if not bound <= _core.max_elevated:
         raise ValueError(
