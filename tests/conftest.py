@@ -6,11 +6,12 @@ import re
 import subprocess
 import sys
 
+import models
 import pytest
 from hypothesis import settings
 from inputs import address, picture, probabilities, refine
 
-from densecrf import _core
+from densecrf import DenseCRF, _core
 
 settings.register_profile("densecrf", deadline=None, derandomize=bool(os.environ.get("CI")))
 settings.load_profile("densecrf")
@@ -20,6 +21,12 @@ settings.load_profile("densecrf")
 def expected():
     """The answer for `picture()` and `probabilities()`, every one of the plainest layout."""
     return refine(picture(), probabilities())
+
+
+@pytest.fixture(scope="module")
+def crf():
+    """A model of the picture in models.py."""
+    return DenseCRF(models.IMAGE, models.LABELS, models.TERMS)
 
 
 @pytest.fixture

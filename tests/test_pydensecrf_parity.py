@@ -13,29 +13,29 @@ sys.path += [str(ROOT), str(ROOT / "tests" / "fixtures")]
 
 import make_pydensecrf_fixtures as fixtures  # noqa: E402
 
-from benchmarks import parity, peer, workloads  # noqa: E402
+from benchmarks import parity, parity_programs, peer, workloads  # noqa: E402
 
 BOUND = 1e-4  # largest difference of any marginal, and largest relative one of a divergence
 
 configurations = pytest.mark.parametrize(
-    "index", range(len(parity.CONFIGURATIONS)), ids=[one.name for one in parity.CONFIGURATIONS]
+    "index", range(len(parity_programs.CONFIGURATIONS)), ids=[one.name for one in parity_programs.CONFIGURATIONS]
 )
 
 
 @pytest.fixture(scope="module")
-def mine() -> parity.Library:
-    return parity.drop_in()
+def mine() -> parity_programs.Library:
+    return parity_programs.drop_in()
 
 
 @pytest.fixture(scope="module")
-def theirs() -> parity.Library:
-    found = parity.original()
+def theirs() -> parity_programs.Library:
+    found = parity_programs.original()
     if found is None:
         pytest.skip(f"pydensecrf is {peer.NOT_INSTALLED}")
     return found
 
 
-def assert_as_stored(answer: parity.Answer, index: int, bound: float = BOUND) -> None:
+def assert_as_stored(answer: parity_programs.Answer, index: int, bound: float = BOUND) -> None:
     labels, points, marginals, divergences = fixtures.stored(index)
     np.testing.assert_allclose(answer.marginals[:, points], marginals, rtol=0, atol=bound)
     np.testing.assert_array_equal(answer.marginals.argmax(axis=0), labels)
@@ -44,36 +44,36 @@ def assert_as_stored(answer: parity.Answer, index: int, bound: float = BOUND) ->
 
 
 @configurations
-def test_stored_answer(mine: parity.Library, index: int) -> None:
-    configuration = parity.CONFIGURATIONS[index]
+def test_stored_answer(mine: parity_programs.Library, index: int) -> None:
+    configuration = parity_programs.CONFIGURATIONS[index]
     assert_as_stored(configuration.on(mine, fixtures.scene(configuration)), index)
 
 
 @configurations
-def test_stored_answer_is_pydensecrfs(theirs: parity.Library, index: int) -> None:
-    configuration = parity.CONFIGURATIONS[index]
+def test_stored_answer_is_pydensecrfs(theirs: parity_programs.Library, index: int) -> None:
+    configuration = parity_programs.CONFIGURATIONS[index]
     assert_as_stored(configuration.on(theirs, fixtures.scene(configuration)), index, 3e-5)
 
 
 def test_stored_answers_tell_the_orders_of_the_axes_apart() -> None:
-    by_name = {one.name: index for index, one in enumerate(parity.CONFIGURATIONS)}
+    by_name = {one.name: index for index, one in enumerate(parity_programs.CONFIGURATIONS)}
     first, second = (fixtures.stored(by_name[f"features ({order}, r, g, b)"]) for order in ("y, x", "x, y"))
     shared = np.intersect1d(first.points, second.points)
     a, b = (one.marginals[:, np.isin(one.points, shared)] for one in (first, second))
     assert np.abs(a - b).max() > 10 * BOUND
 
 
-def test_step_by_step_is_inference(mine: parity.Library) -> None:
-    scene = fixtures.scene(parity.CONFIGURATIONS[0])
-    stepped = parity.steps(parity.DEEPLAB_V2)(mine, scene).marginals
-    at_once = parity.picture(parity.DEEPLAB_V2, parity.STEPS)(mine, scene).marginals
+def test_step_by_step_is_inference(mine: parity_programs.Library) -> None:
+    scene = fixtures.scene(parity_programs.CONFIGURATIONS[0])
+    stepped = parity_programs.steps(parity_programs.DEEPLAB_V2)(mine, scene).marginals
+    at_once = parity_programs.picture(parity_programs.DEEPLAB_V2, parity_programs.STEPS)(mine, scene).marginals
     np.testing.assert_allclose(stepped, at_once, atol=2e-6)
 
 
 @pytest.mark.parametrize("normalization", range(4))
-def test_points_and_picture_are_the_same_model(mine: parity.Library, normalization: int) -> None:
+def test_points_and_picture_are_the_same_model(mine: parity_programs.Library, normalization: int) -> None:
     """`DenseCRF2D`'s own terms are features (x, y, r, g, b)."""
-    scene = fixtures.scene(parity.CONFIGURATIONS[0])
+    scene = fixtures.scene(parity_programs.CONFIGURATIONS[0])
     H, W = scene.image.shape[:2]
     unary = mine.utils.unary_from_softmax(scene.probs)
     y, x = np.indices((H, W), np.float32)
@@ -90,14 +90,14 @@ def test_points_and_picture_are_the_same_model(mine: parity.Library, normalizati
 # ---- a number of points that is no multiple of four ---------------------------------------------------------
 
 
-def test_odd_sizes_are_near_pydensecrf(theirs: parity.Library, mine: parity.Library) -> None:
+def test_odd_sizes_are_near_pydensecrf(theirs: parity_programs.Library, mine: parity_programs.Library) -> None:
     """pydensecrf fills up to four with points at the origin, whose vertices the blur then sees; we do not.
 
     2.3e-3 is the most that was seen, on dark 7x5 pictures.
     """
-    scene = fixtures.scene(parity.CONFIGURATIONS[0])
-    odd = parity.Scene("odd", np.ascontiguousarray(scene.image[:31, :47]), scene.probs[:, :31, :47])
-    for configuration in parity.CONFIGURATIONS[:4]:
+    scene = fixtures.scene(parity_programs.CONFIGURATIONS[0])
+    odd = parity_programs.Scene("odd", np.ascontiguousarray(scene.image[:31, :47]), scene.probs[:, :31, :47])
+    for configuration in parity_programs.CONFIGURATIONS[:4]:
         a, b = configuration.on(mine, odd), configuration.on(theirs, odd)
         np.testing.assert_allclose(a.marginals, b.marginals, atol=5e-3)
         np.testing.assert_array_equal(a.marginals.argmax(axis=0), b.marginals.argmax(axis=0))
@@ -109,7 +109,7 @@ def test_odd_sizes_are_near_pydensecrf(theirs: parity.Library, mine: parity.Libr
 @pytest.fixture
 def only_small(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(workloads, "SAMPLES", ("astronaut",))
-    monkeypatch.setattr(parity, "sample", lambda name: fixtures.scene(parity.CONFIGURATIONS[0]))
+    monkeypatch.setattr(parity, "sample", lambda name: fixtures.scene(parity_programs.CONFIGURATIONS[0]))
     monkeypatch.setattr(parity, "elsewhere", lambda: iter(()))
 
 
@@ -133,7 +133,7 @@ def test_the_script_says_so_where_pydensecrf_is_missing(
 
 
 def test_the_script_compares_in_many_ways() -> None:
-    names = [one.name for one in parity.CONFIGURATIONS]
+    names = [one.name for one in parity_programs.CONFIGURATIONS]
     assert len(names) == len(set(names)) >= 20
 
 
