@@ -29,24 +29,20 @@ void Features::max_abs(double* max_abs) const {
 }
 
 void Features::load(int64_t first, int count, FeatureLanes& out) const {
-    int64_t at = first, slower = 1;  // slower: points that pass before this axis moves on
+    int64_t point[kLanes], left[kLanes];  // left: the part of the index not yet taken up by faster axes
+    for (int l = 0; l < kLanes; ++l) left[l] = point[l] = first + std::min(l, count - 1);
     int j = 0;
     for (float sigma : term_.position_sigma) {
         const int64_t size = grid_.shape[grid_.shape.size() - 1 - j];
-        int64_t coordinate = at % size, passed = slower == 1 ? 0 : first % slower;
-        at /= size;
-        for (int l = 0; l < kLanes; ++l) {  // one division for all lanes: counting on is cheaper
-            out[j][l] = static_cast<float>(coordinate) / sigma;
-            if (l + 1 >= count || ++passed < slower) continue;
-            passed = 0;
-            coordinate = coordinate + 1 < size ? coordinate + 1 : 0;
+        for (int l = 0; l < kLanes; ++l) {
+            out[j][l] = static_cast<float>(left[l] % size) / sigma;
+            left[l] /= size;
         }
-        slower *= size;
         ++j;
     }
     for (size_t c = 0; c < term_.channel_sigma.size(); ++c, ++j)
         for (int l = 0; l < kLanes; ++l)
-            out[j][l] = channel(first + std::min(l, count - 1), static_cast<int>(c)) / term_.channel_sigma[c];
+            out[j][l] = channel(point[l], static_cast<int>(c)) / term_.channel_sigma[c];
 }
 
 }  // namespace densecrf::cpu
