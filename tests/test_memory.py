@@ -96,3 +96,29 @@ def test_memory_that_runs_out_on_the_way_is_a_memory_error_that_says_how_much():
     assert len(failures) >= 4
     for failure in failures:
         assert re.match(r"MemoryError: .*\d+(\.\d*)? [KMG]iB", failure), failure
+
+
+# The first picture leaves memory behind for the next; the second is of another size and cannot use its blocks.
+REUSE = """
+import json, resource
+import numpy as np
+import densecrf
+
+def arrays(side):
+    probs = np.full((21, side, side), 1 / 21, np.float32)
+    return np.zeros((side, side, 3), np.uint8), probs, np.ones_like(probs)
+
+def refine(image, probs, out):
+    return densecrf.refine(image, probs, iterations=1, num_threads=1, out=out)
+
+small = arrays(500)
+refine(*arrays(700))
+used = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
+resource.setrlimit(resource.RLIMIT_AS, (used + (20 << 20), resource.RLIM_INFINITY))
+print(json.dumps(float(refine(*small).sum())))
+"""
+
+
+@needs_proc
+def test_memory_kept_for_later_is_given_back_when_there_is_no_other():
+    assert run(REUSE) == pytest.approx(500 * 500, rel=1e-5)
