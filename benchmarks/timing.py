@@ -39,9 +39,13 @@ class Times:
         """The slowest round, in seconds."""
         return max(self.seconds)
 
+    def ratios_to(self, other: Times) -> tuple[float, ...]:
+        """How many times longer ``other`` takes, round by round."""
+        return tuple(b / a for a, b in zip(self.seconds, other.seconds, strict=True))
+
     def ratio_to(self, other: Times) -> float:
         """How many times longer ``other`` takes: the median over the rounds of other / self."""
-        return statistics.median(b / a for a, b in zip(self.seconds, other.seconds, strict=True))
+        return statistics.median(self.ratios_to(other))
 
 
 def interleaved(

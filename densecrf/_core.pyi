@@ -17,9 +17,14 @@ class Term:
         compatibility: float | NDArray[np.float32],
     ) -> None: ...
 
+class Profile:
+    def seconds(self) -> dict[str, float]: ...
+
 class Model:
     vertices: int
-    def __init__(self, shape: Sequence[int], terms: Sequence[Term], threads: int) -> None: ...
+    def __init__(
+        self, shape: Sequence[int], terms: Sequence[Term], threads: int, profile: Profile | None = None
+    ) -> None: ...
     def infer(
         self,
         scores: NDArray[np.float32],
@@ -31,6 +36,7 @@ class Model:
         tolerance: float,
         threads: int,
         out: NDArray[np.float32],
+        profile: Profile | None = None,
     ) -> int: ...
     def message(self, values: NDArray[np.float32], threads: int, out: NDArray[np.float32]) -> None: ...
 

@@ -66,19 +66,19 @@ def refine(
     return answer(request)
 
 
-def answer(request: Request) -> Any:
-    """Refines what was asked for."""
+def answer(request: Request, profile: _core.Profile | None = None) -> Any:
+    """Refines what was asked for; counts the time of every stage, where somebody wants to know."""
     shape = request.probs.values.shape
     pictures = [term.channels for terms in request.terms for term in terms if term.channels is not None]
     result = _arrays.place_for(shape, (request.scores, *pictures), request.out)
-    _infer(request, result.reshape(request.scores.shape))
+    _infer(request, result.reshape(request.scores.shape), profile)
     return _arrays.give_back(result, request.probs, request.out)
 
 
-def _infer(request: Request, marginals: Any) -> None:
+def _infer(request: Request, marginals: Any, profile: _core.Profile | None) -> None:
     """Runs the compiled core on every picture; marginals [B, L, N] is written."""
     kind = "logits" if request.from_logits else "probabilities"
     for terms, scores, place in zip(request.terms, request.scores, marginals, strict=True):
         core_terms = [term.for_core() for term in terms] if request.iterations else []
-        model = _core.Model(request.shape, core_terms, request.threads)
-        model.infer(scores, kind, CLIP, request.iterations, None, 0.0, 0.0, request.threads, place)
+        model = _core.Model(request.shape, core_terms, request.threads, profile)
+        model.infer(scores, kind, CLIP, request.iterations, None, 0.0, 0.0, request.threads, place, profile)

@@ -95,7 +95,7 @@ struct BuiltModel {
 };
 
 std::unique_ptr<BuiltModel> make_model(const std::vector<int64_t>& shape, const std::vector<TermOfArrays>& terms,
-                                       int threads) {
+                                       int threads, cpu::Profile* profile) {
     const Grid grid{shape};
     if (shape.empty() || grid.points() < 1) throw py::value_error("a model needs points");
     std::vector<Term> plain;
@@ -117,7 +117,7 @@ std::unique_ptr<BuiltModel> make_model(const std::vector<int64_t>& shape, const 
         plain.push_back(term);
     }
     const py::gil_scoped_release release;
-    return std::unique_ptr<BuiltModel>(new BuiltModel{cpu::Model(grid, plain, threads), labels});
+    return std::unique_ptr<BuiltModel>(new BuiltModel{cpu::Model(grid, plain, {threads, profile}), labels});
 }
 
 void check_planes(const BuiltModel& built, const Planar& array) {
@@ -128,7 +128,8 @@ void check_planes(const BuiltModel& built, const Planar& array) {
 }
 
 int infer(const BuiltModel& built, const Planar& scores, const std::string& kind, float clip, int iterations,
-          const std::optional<Planar>& start, float damping, float tolerance, int threads, Planar& out) {
+          const std::optional<Planar>& start, float damping, float tolerance, int threads, Planar& out,
+          cpu::Profile* profile) {
     check_planes(built, scores);
     check_planes(built, out);
     if (start) check_planes(built, *start);
@@ -142,7 +143,7 @@ int infer(const BuiltModel& built, const Planar& scores, const std::string& kind
     const Inference inference{iterations, start ? start->data() : nullptr, damping, tolerance};
     float* marginals = out.mutable_data();
     const py::gil_scoped_release release;
-    return built.model.infer(unary, inference, threads, marginals);
+    return built.model.infer(unary, inference, {threads, profile}, marginals);
 }
 
 void message(const BuiltModel& built, const Planar& values, int threads, Planar& out) {
@@ -153,7 +154,7 @@ void message(const BuiltModel& built, const Planar& values, int threads, Planar&
     float* to = out.mutable_data();
     const int labels = static_cast<int>(values.shape(0));
     const py::gil_scoped_release release;
-    built.model.message(from, labels, threads, to);
+    built.model.message(from, labels, {threads}, to);
 }
 
 py::dict survey(const Planar& scores, int threads) {
@@ -195,12 +196,20 @@ PYBIND11_MODULE(_core, m) {
                                             py::arg("channel_sigma"), py::arg("channels"),
                                             py::arg("normalization"), py::arg("compatibility"));
     m.def("max_abs", &max_abs, py::arg("shape"), py::arg("term"), "The largest |feature| in each dimension, [D].");
+    py::class_<cpu::Profile>(m, "Profile", "Where the time goes, in seconds of all threads together.")
+        .def(py::init<>())
+        .def("seconds", [](const cpu::Profile& profile) {
+            py::dict seconds;
+            for (int s = 0; s < cpu::kStages; ++s) seconds[cpu::kStageNames[s]] = profile.seconds(s);
+            return seconds;
+        });
     py::class_<BuiltModel>(m, "Model")
-        .def(py::init(&make_model), py::arg("shape"), py::arg("terms"), py::arg("threads"))
+        .def(py::init(&make_model), py::arg("shape"), py::arg("terms"), py::arg("threads"),
+             py::arg("profile") = py::none())
         .def_property_readonly("vertices", [](const BuiltModel& built) { return built.model.vertices(); })
         .def("infer", &infer, py::arg("scores").noconvert(), py::arg("kind"), py::arg("clip"),
              py::arg("iterations"), py::arg("start").noconvert(), py::arg("damping"), py::arg("tolerance"),
-             py::arg("threads"), py::arg("out").noconvert(),
+             py::arg("threads"), py::arg("out").noconvert(), py::arg("profile") = py::none(),
              "Marginals of scores [L, N], written to out [L, N]; iterations that ran.")
         .def("message", &message, py::arg("values").noconvert(), py::arg("threads"), py::arg("out").noconvert(),
              "Values [C, N] through all terms, summed, written to out [C, N].");

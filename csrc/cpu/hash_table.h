@@ -20,7 +20,7 @@ class HashTable {
   public:
     // Room for `expected` keys before the first growth.
     explicit HashTable(size_t expected) {
-        size_t capacity = 1024;
+        size_t capacity = 16;
         while (capacity < 2 * expected) capacity *= 2;
         resize(capacity);
     }
@@ -37,18 +37,9 @@ class HashTable {
         return fresh;
     }
 
-    uint32_t find(uint64_t h, const Key<kWords>& key, const Key<kWords>* keys) const {
-        const size_t at = probe(h, key, keys);
+    uint32_t find(const Key<kWords>& key, const Key<kWords>* keys) const {
+        const size_t at = probe(hash(key), key, keys);
         return tag_[at] == kEmpty ? kNoVertex : vertex_[at];
-    }
-
-    // Ask for the memory that a find with this hash will look at: first the slot, some time later the key.
-    void prefetch_slot(uint64_t h) const {
-        __builtin_prefetch(&tag_[h & mask_]);
-        __builtin_prefetch(&vertex_[h & mask_]);
-    }
-    void prefetch_key(uint64_t h, const Key<kWords>* keys) const {
-        if (tag_[h & mask_] == tag_of(h)) __builtin_prefetch(&keys[vertex_[h & mask_]]);
     }
 
   private:

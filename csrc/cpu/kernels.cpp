@@ -127,7 +127,8 @@ void splat(int count, Corners corners, const float* in, int stride, float* value
 // chain the half becomes zero: no branch, though chains are two or three rows long.
 template <int kWidth>
 void blur(int64_t count, const uint32_t* chain, float* values) {
-    constexpr int64_t kAhead = 12;
+    if (count == 0) return;
+    constexpr int64_t kAhead = 64;
     const float half_unless_last[2] = {0.5f, 0.0f};
     auto before = Row<kWidth>::zero();
     float* at = values + int64_t{chain[0] & ~kLastOfChain} * kWidth;

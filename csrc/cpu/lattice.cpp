@@ -40,26 +40,44 @@ bool folds(const Term& term) {
     return term.compatibility.kind == Compatibility::Kind::kPotts && term.compatibility.values[0] > 0;
 }
 
-void prefetch_canonical(const std::vector<SharedRow>& shared, size_t i, int width, float* values) {
-    constexpr size_t kAhead = 8;
-    if (i + kAhead < shared.size()) __builtin_prefetch(values + int64_t{shared[i + kAhead].canonical} * width, 1);
-}
-
-// Shared row -> canonical row, or back, for one list and one label block.
+// Shared row -> canonical row, or back, for one piece and one label block.
 void collect(const std::vector<SharedRow>& shared, int width, float* values) {
-    for (size_t s = 0; s < shared.size(); ++s) {
-        prefetch_canonical(shared, s, width, values);
-        const float* from = values + int64_t{shared[s].row} * width;
-        float* to = values + int64_t{shared[s].canonical} * width;
+    for (const SharedRow& s : shared) {
+        const float* from = values + int64_t{s.row} * width;
+        float* to = values + int64_t{s.canonical} * width;
         for (int i = 0; i < width; ++i) to[i] += from[i];
     }
 }
 
 void spread(const std::vector<SharedRow>& shared, int width, float* values) {
-    for (size_t s = 0; s < shared.size(); ++s) {
-        prefetch_canonical(shared, s, width, values);
-        std::copy_n(values + int64_t{shared[s].canonical} * width, width, values + int64_t{shared[s].row} * width);
-    }
+    for (const SharedRow& s : shared)
+        std::copy_n(values + int64_t{s.canonical} * width, width, values + int64_t{s.row} * width);
+}
+
+struct PhaseOfTerm {
+    size_t term;
+    int phase;
+};
+
+std::vector<PhaseOfTerm> all_phases(const std::vector<TermLattice>& terms) {
+    std::vector<PhaseOfTerm> all;
+    for (size_t t = 0; t < terms.size(); ++t)
+        for (size_t p = 0; p < terms[t].phases.size(); ++p) all.push_back({t, static_cast<int>(p)});
+    return all;
+}
+
+// Calls body(phase of term, piece) for every piece of these phases, and waits for all.
+template <class Body>
+void each_piece(const std::vector<TermLattice>& terms, const std::vector<PhaseOfTerm>& phases, Team& team,
+                int thread, const Body& body) {
+    const auto pieces = [&](PhaseOfTerm of) { return terms[of.term].phases[of.phase].pieces(); };
+    int64_t count = 0;
+    for (const PhaseOfTerm of : phases) count += pieces(of);
+    team.each(thread, count, [&](int64_t piece) {
+        size_t i = 0;
+        for (; piece >= pieces(phases[i]); ++i) piece -= pieces(phases[i]);
+        body(phases[i], piece);
+    });
 }
 
 }  // namespace
@@ -96,21 +114,30 @@ void Lattice::build(Team& team, int thread) {
     const int terms = static_cast<int>(terms_.size());
     const CornerStore store{row_.data(), splat_weight_.data(), corners_};
     team.each(thread, int64_t{terms} * partitions,
-              [&](int64_t i) { builders_[i % terms]->embed(static_cast<int>(i / terms), store); });
+              [&](int64_t i) { builders_[i % terms]->embed(static_cast<int>(i / terms), store, team.profile()); });
     team.once(thread, [&] { number_rows(); });
-    for (int t = 0; t < terms; ++t)
-        team.each(thread, builders_[t]->shards(),
-                  [&](int64_t shard) { builders_[t]->merge(static_cast<int>(shard)); });
-    for (int t = 0; t < terms; ++t)
-        team.each(thread, lattices_[t].dims + 1,
-                  [&](int64_t axis) { builders_[t]->find_chains(static_cast<int>(axis)); });
+    const std::vector<PhaseOfTerm> phases = all_phases(lattices_);
+    team.each(thread, static_cast<int64_t>(phases.size()), [&](int64_t i) {
+        const Lap lap(team.profile(), Stage::kNeighbours);
+        builders_[phases[i].term]->sort(phases[i].phase);
+    });
+    each_piece(lattices_, phases, team, thread, [&](PhaseOfTerm of, int64_t piece) {
+        const Lap lap(team.profile(), Stage::kNeighbours);
+        builders_[of.term]->link(of.phase, piece);
+    });
     team.once(thread, [&] { builders_.clear(); });
 
     team.once(thread, [&] { ones_ = Array<float>(rows_); });
-    team.each(thread, partitions, [&](int64_t p) { splat_ones(static_cast<int>(p)); });
+    team.each(thread, partitions, [&](int64_t p) {
+        const Lap lap(team.profile(), Stage::kNormalise);
+        splat_ones(static_cast<int>(p));
+    });
     float* const ones[] = {ones_.data()};
-    blur(*this, {kernels().one}, ones, team, thread);
-    team.each(thread, partitions, [&](int64_t p) { weigh_corners(static_cast<int>(p)); });
+    blur(*this, {kernels().one}, ones, Stage::kNormalise, team, thread);
+    team.each(thread, partitions, [&](int64_t p) {
+        const Lap lap(team.profile(), Stage::kNormalise);
+        weigh_corners(static_cast<int>(p));
+    });
     team.once(thread, [&] { ones_ = Array<float>(); });
 }
 
@@ -159,32 +186,34 @@ void Lattice::weigh_corners(int partition) {
     }
 }
 
-// One label block through all axes before the next: a block may fit the cache where all of them do not.
-void blur_block(const Lattice& lattice, const BlockKernels& block, float* values, Team& team, int thread) {
-    size_t axes = 0;
-    for (const TermLattice& term : lattice.terms()) {
-        axes = std::max(axes, term.axes.size());
-        team.each(thread, static_cast<int64_t>(term.shared.size()),
-                  [&](int64_t i) { collect(term.shared[i], block.width, values); });
-    }
-    for (size_t axis = 0; axis < axes; ++axis) {
-        for (const TermLattice& term : lattice.terms()) {
-            if (axis >= term.axes.size()) continue;
-            const BlurAxis& along = term.axes[axis];
-            team.each(thread, static_cast<int64_t>(along.piece.size()) - 1, [&](int64_t i) {
-                const size_t first = along.piece[i], end = along.piece[i + 1];
-                block.blur(static_cast<int64_t>(end - first), along.chain.data() + first, values);
-            });
-        }
-    }
-    for (const TermLattice& term : lattice.terms())
-        team.each(thread, static_cast<int64_t>(term.shared.size()),
-                  [&](int64_t i) { spread(term.shared[i], block.width, values); });
+void blur_piece(const TermLattice& term, int at, int64_t piece, const BlockKernels& block, float* values) {
+    const BlurPhase& phase = term.phases[at];
+    if (at == 0) collect(phase.shared[piece], block.width, values);
+    for (int axis = 0; axis < phase.axes; ++axis)
+        block.blur(phase.length_of(piece, axis), phase.chain_of(piece, axis), values);
+    if (&phase == &term.phases.back()) spread(phase.shared[piece], block.width, values);
 }
 
-void blur(const Lattice& lattice, const std::vector<BlockKernels>& blocks, float* const* values, Team& team,
-          int thread) {
-    for (size_t b = 0; b < blocks.size(); ++b) blur_block(lattice, blocks[b], values[b], team, thread);
+// One label block through all phases before the next: a block may fit the cache where all of them do not.
+void blur_block(const Lattice& lattice, const BlockKernels& block, float* values, Stage stage, Team& team,
+                int thread) {
+    const std::vector<TermLattice>& terms = lattice.terms();
+    size_t most = 0;
+    for (const TermLattice& term : terms) most = std::max(most, term.phases.size());
+    for (size_t at = 0; at < most; ++at) {
+        std::vector<PhaseOfTerm> now;
+        for (size_t t = 0; t < terms.size(); ++t)
+            if (at < terms[t].phases.size()) now.push_back({t, static_cast<int>(at)});
+        each_piece(terms, now, team, thread, [&](PhaseOfTerm of, int64_t piece) {
+            const Lap lap(team.profile(), stage);
+            blur_piece(terms[of.term], of.phase, piece, block, values);
+        });
+    }
+}
+
+void blur(const Lattice& lattice, const std::vector<BlockKernels>& blocks, float* const* values, Stage stage,
+          Team& team, int thread) {
+    for (size_t b = 0; b < blocks.size(); ++b) blur_block(lattice, blocks[b], values[b], stage, team, thread);
 }
 
 }  // namespace densecrf::cpu

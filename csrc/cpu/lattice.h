@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "../problem.h"
+#include "blur_plan.h"
 #include "kernels.h"
 #include "memory.h"
 #include "point_order.h"
@@ -20,25 +21,11 @@
 
 namespace densecrf::cpu {
 
-// Chains of neighbours along one axis of one term, end to end (BlockKernels::blur); vertices without
-// neighbours are left out. A piece is a range of whole chains, small enough to share out between threads.
-struct BlurAxis {
-    std::vector<uint32_t> chain;
-    std::vector<size_t> piece;  // [pieces + 1]
-};
-
-// A row that stands for the same vertex as a canonical row of an earlier partition.
-struct SharedRow {
-    uint32_t row;
-    uint32_t canonical;
-};
-
 struct TermLattice {
     int dims;
-    int first_corner;                            // column of its vertex 0 among a point's corners
-    std::vector<uint32_t> first_row;             // [partitions + 1]
-    std::vector<BlurAxis> axes;                  // [dims + 1]
-    std::vector<std::vector<SharedRow>> shared;  // lists that touch disjoint canonical rows
+    int first_corner;                 // column of its vertex 0 among a point's corners
+    std::vector<uint32_t> first_row;  // [partitions + 1]
+    std::vector<BlurPhase> phases;    // in the order in which they are run
 };
 
 class TermBuilder;
@@ -91,8 +78,8 @@ class Lattice {
 };
 
 // What makes the blur of a value [rows][width]: collect from shared rows, blur every axis, spread to them.
-// Called by every thread of the team.
-void blur(const Lattice& lattice, const std::vector<BlockKernels>& blocks, float* const* values, Team& team,
-          int thread);
+// Called by every thread of the team; counted towards `stage`.
+void blur(const Lattice& lattice, const std::vector<BlockKernels>& blocks, float* const* values, Stage stage,
+          Team& team, int thread);
 
 }  // namespace densecrf::cpu

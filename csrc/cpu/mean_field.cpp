@@ -50,14 +50,16 @@ class MeanField {
             team.each(thread, passes_.order().partitions(), [&](int64_t p) {
                 passes_.clear(p, to);
                 passes_.for_each_run(p, [&](const Run& run) {
-                    find_marginals(i, run, kFloorInside, scratch);
+                    find_marginals(i, run, kFloorInside, scratch, team.profile());
+                    const Lap lap(team.profile(), Stage::kSplat);
                     passes_.splat(run, scratch.q.data(), to);
                 });
             });
             passes_.filter(to, team, thread);
         }
         each_run(team, thread, [&](const Run& run) {
-            find_marginals(n, run, kFloorResult, scratch);
+            find_marginals(n, run, kFloorResult, scratch, team.profile());
+            const Lap lap(team.profile(), Stage::kWrite);
             kernels().write(run.count, scratch.q.data(), passes_.stride(), 1.0f, marginals_, run.first);
         });
         return n;
@@ -70,15 +72,19 @@ class MeanField {
     }
 
     // Q after `iteration` iterations, for a run of points, into the scratch.
-    void find_marginals(int iteration, const Run& run, float floor, Scratch& scratch) {
+    void find_marginals(int iteration, const Run& run, float floor, Scratch& scratch,
+                        Profile* profile) {
         float *x = scratch.x.data(), *q = scratch.q.data();
         const int stride = passes_.stride();
         if (iteration > 0) {
+            const Lap lap(profile, Stage::kSlice);
             passes_.slice(run, values_[iteration % 2], &unaries_, x);
         } else {
+            const Lap lap(profile, Stage::kRead);
             read_scores(run, scratch);
             if (inference_.iterations > 0) passes_.keep(run, x, unaries_);
         }
+        const Lap lap(profile, Stage::kSoftmax);
         if (iteration == 0 && inference_.start != nullptr)
             kernels().read_values(start_, run.first, run.count, q, stride);
         else
@@ -145,9 +151,10 @@ size_t inference_bytes(const Passes& passes, const Inference& inference) {
     return passes.bytes(per_point * passes.order().points() + 2 * passes.lattice().rows());
 }
 
-int infer(const Passes& passes, const Unary& unary, const Inference& inference, int threads, float* marginals) {
+int infer(const Passes& passes, const Unary& unary, const Inference& inference, const Execution& execution,
+          float* marginals) {
     MeanField mean_field(passes, unary, inference, marginals);
-    Team team(std::min(threads, passes.order().partitions()));
+    Team team(execution, passes.order().partitions());
     int iterations = 0;
     team.run([&](int thread) {
         const int ran = mean_field.run(team, thread);
@@ -156,12 +163,12 @@ int infer(const Passes& passes, const Unary& unary, const Inference& inference, 
     return iterations;
 }
 
-void message(const Passes& passes, const float* values, int threads, float* out) {
+void message(const Passes& passes, const float* values, const Execution& execution, float* out) {
     const int64_t points = passes.order().points();
     const Planes<const float> from{values, points, passes.labels()};
     const Planes<float> to{out, points, passes.labels()};
     const BlockedValues rows = passes.lattice_values();
-    Team team(std::min(threads, passes.order().partitions()));
+    Team team(execution, passes.order().partitions());
     team.run([&](int thread) {
         Scratch scratch(passes.stride());
         float *x = scratch.x.data(), *q = scratch.q.data();

@@ -27,23 +27,24 @@ size_t corner_bytes(const Grid& grid, const std::vector<Term>& terms) {
 
 }  // namespace
 
-Model::Model(const Grid& grid, const std::vector<Term>& terms, int threads) : order_(grid) {
+Model::Model(const Grid& grid, const std::vector<Term>& terms, const Execution& execution) : order_(grid) {
     with_message(corner_bytes(grid, terms), [&] {
         lattice_ = std::make_unique<Lattice>(order_, grid, terms);
-        Team team(std::min(threads, order_.partitions()));
+        Team team(execution, order_.partitions());
         team.run([&](int thread) { lattice_->build(team, thread); });
     });
 }
 
-int Model::infer(const Unary& unary, const Inference& inference, int threads, float* marginals) const {
+int Model::infer(const Unary& unary, const Inference& inference, const Execution& execution,
+                 float* marginals) const {
     const Passes passes(order_, *lattice_, unary.labels);
     return with_message(inference_bytes(passes, inference),
-                        [&] { return cpu::infer(passes, unary, inference, threads, marginals); });
+                        [&] { return cpu::infer(passes, unary, inference, execution, marginals); });
 }
 
-void Model::message(const float* values, int labels, int threads, float* out) const {
+void Model::message(const float* values, int labels, const Execution& execution, float* out) const {
     const Passes passes(order_, *lattice_, labels);
-    with_message(passes.bytes(lattice_->rows()), [&] { cpu::message(passes, values, threads, out); });
+    with_message(passes.bytes(lattice_->rows()), [&] { cpu::message(passes, values, execution, out); });
 }
 
 }  // namespace densecrf::cpu

@@ -80,7 +80,7 @@ void Passes::splat(const Run& run, const float* q, const BlockedValues& values) 
 }
 
 void Passes::filter(const BlockedValues& values, Team& team, int thread) const {
-    blur(lattice_, blocks_, values.blocks(), team, thread);
+    blur(lattice_, blocks_, values.blocks(), Stage::kBlur, team, thread);
     for (size_t t = 0; t < matrices_.size(); ++t)
         if (matrices_[t].size()) mix(t, values, team, thread);
 }

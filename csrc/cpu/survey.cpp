@@ -45,7 +45,7 @@ Survey merge(const Survey& a, const Survey& b) {
 Survey survey(const float* scores, int64_t labels, int64_t points, int threads) {
     const int64_t blocks = (points + kBlock - 1) / kBlock;
     std::vector<Survey> partial(blocks);
-    Team team(static_cast<int>(std::min<int64_t>(threads, 1 + blocks / 32)));
+    Team team({threads}, 1 + blocks / 32);
     team.run([&](int thread) {
         team.each(thread, blocks, [&](int64_t b) {
             partial[b] = survey_block(scores, labels, points, b * kBlock, std::min(kBlock, points - b * kBlock));

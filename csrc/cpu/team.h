@@ -2,6 +2,7 @@
 // them and nothing can hang (OpenMP's pool does, see docs/design.md). About 50 microseconds a call.
 #pragma once
 
+#include <algorithm>
 #include <atomic>
 #include <cstdint>
 #include <exception>
@@ -9,14 +10,25 @@
 #include <mutex>
 #include <thread>
 
+#include "profile.h"
+
 namespace densecrf::cpu {
+
+// How a caller wants something done.
+struct Execution {
+    int threads = 1;
+    Profile* profile = nullptr;  // where to count the time, if anywhere
+};
 
 // What every thread of a team sees. All threads run the same function and meet at barriers.
 class Team {
   public:
-    explicit Team(int threads) : threads_(threads) {}
+    // No more threads than there are parts to the work.
+    Team(const Execution& execution, int64_t parts)
+        : threads_(static_cast<int>(std::min<int64_t>(execution.threads, parts))), profile_(execution.profile) {}
 
     int threads() const { return threads_; }
+    Profile* profile() const { return profile_; }
 
     // Calls body(i) for every i in [0, count), each once, on whichever thread is free; then waits for all.
     // `thread` is the caller's own number.
@@ -41,6 +53,7 @@ class Team {
     void fail();
 
     int threads_;
+    Profile* const profile_;
     std::atomic<int64_t> next_[2] = {};  // work counters, used in turn so that one can be reset meanwhile
     std::atomic<int> arrived_{0};
     std::atomic<uint32_t> round_{0};

@@ -5,13 +5,10 @@
 #include <string>
 
 #include "features.h"
-#include "hash_table.h"
+#include "phase_builder.h"
 
 namespace densecrf::cpu {
 namespace {
-
-constexpr int kShards = 8;            // of the vertex table, so that merging can be shared out
-constexpr size_t kChainPiece = 4096;  // entries of a blur chain handed to a thread at a time
 
 template <int kWords>
 class TypedTermBuilder final : public TermBuilder {
@@ -24,17 +21,16 @@ class TypedTermBuilder final : public TermBuilder {
           lattice_(lattice),
           partition_keys_(order.partitions()) {
         for (int i = 0; i < layout.dims; ++i) scale_[i] = simplex_scale(layout.dims, i);
-        for (int s = 0; s < kShards; ++s) tables_.emplace_back(0);
-        lattice_.shared.resize(kShards);
-        lattice_.axes.resize(layout.dims + 1);
+        lattice_.phases = blur_phases(layout.dims);
+        for (BlurPhase& phase : lattice_.phases) phases_.emplace_back(layout_, steps_, phase);
     }
 
-    void embed(int partition, const CornerStore& corners) override {
+    void embed(int partition, const CornerStore& corners, Profile* profile) override {
         const int64_t points = order_.first_point(partition + 1) - order_.first_point(partition);
         HashTable<kWords> table(static_cast<size_t>(points) / 2);
         Walk walk;
         for (const Run* run = order_.begin(partition); run != order_.end(partition); ++run)
-            embed_run(*run, corners, table, partition_keys_[partition], walk);
+            embed_run(*run, corners, table, partition_keys_[partition], walk, profile);
     }
 
     uint32_t partition_rows(int partition) const override {
@@ -51,37 +47,9 @@ class TypedTermBuilder final : public TermBuilder {
         }
     }
 
-    int shards() const override { return kShards; }
+    void sort(int phase) override { phases_[phase].sort(keys_.data(), keys_.size()); }
 
-    void merge(int shard) override {
-        HashTable<kWords>& table = tables_[shard];
-        table = HashTable<kWords>(keys_.size() / kShards);
-        const uint32_t first = first_row();
-        for (uint32_t row = 0; row < keys_.size(); ++row) {
-            if (shard_of(hash(keys_[row])) != shard) continue;
-            const uint32_t canonical = table.find_or_insert(keys_[row], keys_.data(), row);
-            if (canonical != row) lattice_.shared[shard].push_back({first + row, first + canonical});
-        }
-    }
-
-    void find_chains(int axis) override {
-        const Array<uint32_t> next = next_along(axis);
-        std::vector<uint8_t> has_previous(next.size());
-        for (size_t row = 0; row < next.size(); ++row)
-            if (next[row] != kNoVertex) has_previous[next[row]] = 1;
-
-        BlurAxis& blur = lattice_.axes[axis];
-        blur.chain.reserve(next.size());
-        blur.piece.push_back(0);
-        for (uint32_t start = 0; start < next.size(); ++start) {
-            if (has_previous[start] || next[start] == kNoVertex) continue;
-            uint32_t row = start;
-            for (; next[row] != kNoVertex; row = next[row]) blur.chain.push_back(row + first_row());
-            blur.chain.push_back((row + first_row()) | kLastOfChain);
-            if (blur.chain.size() - blur.piece.back() >= kChainPiece) blur.piece.push_back(blur.chain.size());
-        }
-        if (blur.piece.back() != blur.chain.size()) blur.piece.push_back(blur.chain.size());
-    }
+    void link(int phase, int64_t piece) override { phases_[phase].link(piece, keys_.data(), first_row()); }
 
   private:
     // The vertices of the point before: neighbours in the picture often lie in the same simplex.
@@ -91,19 +59,21 @@ class TypedTermBuilder final : public TermBuilder {
         bool empty = true;
     };
 
-    static int shard_of(uint64_t h) { return static_cast<int>(h >> 56) % kShards; }
-
     uint32_t first_row() const { return lattice_.first_row.front(); }
     size_t rows() const { return lattice_.first_row.back() - lattice_.first_row.front(); }
 
     void embed_run(const Run& run, const CornerStore& corners, HashTable<kWords>& table,
-                   std::vector<Key<kWords>>& keys, Walk& walk) {
+                   std::vector<Key<kWords>>& keys, Walk& walk, Profile* profile) {
         FeatureLanes features;
         SimplexLanes simplices;
         for (int done = 0; done < run.count; done += kLanes) {
             const int count = std::min(kLanes, run.count - done);
-            features_.load(run.first + done, count, features);
-            kernels().simplices(layout_.dims, scale_, features, simplices);
+            {
+                const Lap lap(profile, Stage::kFeatures);
+                features_.load(run.first + done, count, features);
+                kernels().simplices(layout_.dims, scale_, features, simplices);
+            }
+            const Lap lap(profile, Stage::kVertices);
             for (int l = 0; l < count; ++l) {
                 const int64_t at = (run.start + done + l) * corners.per_point + lattice_.first_corner;
                 number_vertices(simplices, l, table, keys, walk, corners.row + at);
@@ -134,29 +104,6 @@ class TypedTermBuilder final : public TermBuilder {
         for (int r = 0; r <= dims; ++r) row[r] = walk.vertex[r];
     }
 
-    // For every row of the term, numbered from 0: the row of the next vertex along the axis. Rows that are not
-    // canonical have none.
-    Array<uint32_t> next_along(int axis) const {
-        constexpr size_t kAhead = 16;  // look-ups under way at once
-        const size_t count = rows();
-        Array<uint32_t> next(count);
-        uint64_t hashes[kAhead];  // of the rows under way
-        const auto table = [&](uint64_t h) -> const HashTable<kWords>& { return tables_[shard_of(h)]; };
-        for (size_t row = 0; row < count + kAhead; ++row) {
-            uint64_t &h = hashes[row % kAhead], halfway = hashes[(row + kAhead / 2) % kAhead];
-            if (row >= kAhead)
-                next[row - kAhead] = table(h).find(h, keys_[row - kAhead] + steps_.up[axis], keys_.data());
-            if (row >= kAhead / 2 && row < count + kAhead / 2) table(halfway).prefetch_key(halfway, keys_.data());
-            if (row < count) {
-                h = hash(keys_[row] + steps_.up[axis]);
-                table(h).prefetch_slot(h);
-            }
-        }
-        for (const auto& list : lattice_.shared)
-            for (const SharedRow& shared : list) next[shared.row - first_row()] = kNoVertex;
-        return next;
-    }
-
     const PointOrder& order_;
     const Features features_;
     const KeyLayout layout_;
@@ -165,7 +112,7 @@ class TypedTermBuilder final : public TermBuilder {
     float scale_[kMaxDims];
     std::vector<std::vector<Key<kWords>>> partition_keys_;  // [partitions][rows]
     Array<Key<kWords>> keys_;                               // [rows of the term]
-    std::vector<HashTable<kWords>> tables_;                 // [shards]: key -> canonical row of the term
+    std::vector<PhaseBuilder<kWords>> phases_;
 };
 
 }  // namespace

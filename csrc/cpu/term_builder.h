@@ -18,21 +18,18 @@ class TermBuilder {
   public:
     virtual ~TermBuilder() = default;
 
-    // Phase 1, per partition: fill in this term's corners with rows numbered from 0 within the partition, and
+    // Per partition: fill in this term's corners with rows numbered from 0 within the partition, and
     // barycentric weights.
-    virtual void embed(int partition, const CornerStore& corners) = 0;
+    virtual void embed(int partition, const CornerStore& corners, Profile* profile) = 0;
 
     virtual uint32_t partition_rows(int partition) const = 0;
 
     // Once lattice.first_row is known.
     virtual void join_partitions() = 0;
 
-    // Phase 2, per shard: find vertices that several partitions touch.
-    virtual int shards() const = 0;
-    virtual void merge(int shard) = 0;
-
-    // Phase 3, per axis.
-    virtual void find_chains(int axis) = 0;
+    // Per phase of the blur: rows to pieces. Then per piece: its chains.
+    virtual void sort(int phase) = 0;
+    virtual void link(int phase, int64_t piece) = 0;
 };
 
 // `lattice` must outlive the builder, as must all the rest.

@@ -1,0 +1,111 @@
+// Fills in a phase of the blur (blur_plan.h): which rows make a piece, and who is whose neighbour there.
+#pragma once
+
+#include <numeric>
+
+#include "blur_plan.h"
+#include "hash_table.h"
+
+namespace densecrf::cpu {
+
+// Rows of a piece on average: their keys, and a table of them, fit the L1 cache.
+constexpr size_t kRowsPerPiece = 512;
+
+template <int kWords>
+class PhaseBuilder {
+  public:
+    PhaseBuilder(const KeyLayout& layout, const KeySteps<kWords>& steps, BlurPhase& phase)
+        : layout_(layout), steps_(steps), phase_(phase) {
+        // Weights that add up to zero, and are zero for the phase's axes: a step along one of them, which adds 1 to
+        // all other coordinates, does not change the weighted sum. Coordinate `dims` is minus the sum of the rest.
+        uint64_t weight[kMaxDims + 1] = {}, random = 0, sum = 0;
+        int last = -1;
+        for (int i = 0; i <= layout.dims; ++i) {
+            if (i >= phase.first_axis && i < phase.first_axis + phase.axes) continue;
+            weight[i] = random += 0x9E3779B97F4A7C15ull;
+            weight[i] = (weight[i] ^ (weight[i] >> 29)) * 0xBF58476D1CE4E5B9ull;
+            sum += weight[i];
+            last = i;
+        }
+        weight[last] -= sum;
+        for (int i = 0; i < layout.dims; ++i) weight_[i] = weight[i] - weight[layout.dims];
+    }
+
+    // Rows to pieces by their weighted sums. Groups of rows that happen to have the same sum share a piece.
+    void sort(const Key<kWords>* keys, size_t rows) {
+        int bits = 0;
+        while ((kRowsPerPiece << bits) < rows) ++bits;
+        const size_t pieces = size_t{1} << bits;
+        Array<uint32_t> piece(rows);
+        phase_.first.assign(pieces + 1, 0);
+        for (size_t row = 0; row < rows; ++row) {
+            piece[row] = bits ? static_cast<uint32_t>(fingerprint(keys[row]) >> (64 - bits)) : 0;
+            ++phase_.first[piece[row] + 1];
+        }
+        std::partial_sum(phase_.first.begin(), phase_.first.end(), phase_.first.begin());
+        row_ = Array<uint32_t>(rows);
+        std::vector<size_t> place(phase_.first.begin(), phase_.first.end() - 1);
+        for (size_t row = 0; row < rows; ++row) row_[place[piece[row]]++] = static_cast<uint32_t>(row);
+        phase_.chain = Array<uint32_t>(rows * phase_.axes);
+        phase_.length.resize(pieces * phase_.axes);
+        phase_.shared.resize(pieces);
+    }
+
+    // Chains and shared rows of a piece. The lowest row of a vertex is canonical, in every phase the same.
+    void link(int64_t piece, const Key<kWords>* keys, uint32_t first_row) {
+        const size_t begin = phase_.first[piece];
+        const auto count = static_cast<uint32_t>(phase_.first[piece + 1] - begin);
+        const uint32_t* row = row_.data() + begin;
+        std::vector<Key<kWords>> own(count);
+        std::vector<uint8_t> repeats(count);
+        HashTable<kWords> table(count);
+        for (uint32_t i = 0; i < count; ++i) {
+            own[i] = keys[row[i]];
+            const uint32_t canonical = table.find_or_insert(own[i], own.data(), i);
+            if (canonical == i) continue;
+            repeats[i] = 1;
+            phase_.shared[piece].push_back({first_row + row[i], first_row + row[canonical]});
+        }
+        std::vector<uint32_t> next(count);
+        for (int axis = 0; axis < phase_.axes; ++axis) {
+            const Key<kWords> up = steps_.up[phase_.first_axis + axis];
+            for (uint32_t i = 0; i < count; ++i)
+                next[i] = repeats[i] ? kNoVertex : table.find(own[i] + up, own.data());
+            uint32_t* chain = phase_.chain.data() + axis * phase_.rows() + begin;
+            phase_.length[piece * phase_.axes + axis] = write_chains(next, row, first_row, chain);
+        }
+    }
+
+  private:
+    uint64_t fingerprint(const Key<kWords>& key) const {
+        const uint64_t mask = ~uint64_t{0} >> (64 - layout_.field_bits);
+        uint64_t sum = 0;
+        for (int i = 0; i < layout_.dims; ++i)
+            sum += weight_[i] * ((key.word[layout_.word_of(i)] >> layout_.shift_of(i)) & mask);
+        return (sum ^ (sum >> 32)) * 0x9E3779B97F4A7C15ull;
+    }
+
+    // Every chain of two or more, from its first row on; returns how many entries that makes.
+    static uint32_t write_chains(const std::vector<uint32_t>& next, const uint32_t* row, uint32_t first_row,
+                                 uint32_t* chain) {
+        std::vector<uint8_t> has_previous(next.size());
+        for (const uint32_t n : next)
+            if (n != kNoVertex) has_previous[n] = 1;
+        uint32_t length = 0;
+        for (uint32_t start = 0; start < next.size(); ++start) {
+            if (has_previous[start] || next[start] == kNoVertex) continue;
+            uint32_t i = start;
+            for (; next[i] != kNoVertex; i = next[i]) chain[length++] = first_row + row[i];
+            chain[length++] = (first_row + row[i]) | kLastOfChain;
+        }
+        return length;
+    }
+
+    const KeyLayout& layout_;
+    const KeySteps<kWords>& steps_;
+    BlurPhase& phase_;
+    uint64_t weight_[kMaxDims];
+    Array<uint32_t> row_;  // [rows], piece by piece
+};
+
+}  // namespace densecrf::cpu
