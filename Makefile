@@ -33,8 +33,9 @@ ext: $(VENV)/.test
 	$(BIN)/cmake --build build
 	$(BIN)/cmake --install build --prefix . > build-ext.log
 
+# make bench OPTIONS="--quick --json speed.json"
 bench: $(VENV)/.test
-	$(BIN)/python benchmarks/crf_speed.py
+	$(BIN)/python benchmarks/crf_speed.py $(OPTIONS)
 
 # The drop-in and pydensecrf itself, side by side.
 parity: $(VENV)/.test peers

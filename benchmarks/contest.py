@@ -112,6 +112,7 @@ def measure(
     *,
     threads: Sequence[int],
     rounds: int,
+    at_least: int = 3,
     budget: float = float("inf"),
     progress: Callable[[str], None] = lambda what: None,
 ) -> list[Row]:
@@ -134,6 +135,7 @@ def measure(
     taken = timing.interleaved(
         {title: who.call(work, other) for title, who in titles.items()},
         rounds=rounds,
+        at_least=at_least,
         budget=budget,
         progress=progress,
         answer=compare,

@@ -19,6 +19,7 @@ sys.path.append(str(Path(__file__).resolve().parents[1]))  # this file is run as
 from benchmarks import contest, floor, growth, machine, memory, peer, plot, report, stages, workloads
 
 ROUNDS, QUICK_ROUNDS = 7, 3
+AT_LEAST, QUICK_AT_LEAST = 3, 2
 BUDGET, QUICK_BUDGET = 12.0, 4.0  # seconds of timed calls per workload, after which no further round starts
 
 
@@ -72,6 +73,7 @@ def measure(
         other,
         threads=options.threads,
         rounds=QUICK_ROUNDS if options.quick else ROUNDS,
+        at_least=QUICK_AT_LEAST if options.quick else AT_LEAST,
         budget=QUICK_BUDGET if options.quick else BUDGET,
         progress=lambda what: _progress(f"{work.name}: {what}"),
     )
@@ -115,7 +117,7 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--json", type=Path, metavar="FILE", help="write every number to FILE as well")
     parser.add_argument("--workload", action="append", choices=workloads.NAMES, help="only this one; may be repeated")
     parser.add_argument("--list", action="store_true", help="print the names of the workloads")
-    parser.add_argument("--growth", action="store_true", help="the cost against pixels, labels and lattice vertices")
+    parser.add_argument("--growth", action="store_true", help="the cost against pixels, labels, lattice vertices")
     parser.add_argument("--plot", type=Path, metavar="FOLDER", help="with --growth: draw it to FOLDER/growth.png")
     parser.add_argument(
         "--threads",
@@ -125,6 +127,7 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
         help="numbers of threads of this library (default: 1, 2 and all)",
     )
     options = parser.parse_args(arguments)
+    options.threads = sorted(set(options.threads))
     if options.plot and not options.growth:
         parser.error("--plot draws what --growth measures: add --growth")
     if options.growth and options.workload:

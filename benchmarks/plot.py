@@ -35,11 +35,11 @@ def draw(sweeps: Sequence[tuple[Sweep, Sequence[Point]]], folder: Path) -> Path:
     matplotlib: Any = importlib.import_module("matplotlib")
     matplotlib.use("Agg")  # into files; needs no screen
     plt: Any = importlib.import_module("matplotlib.pyplot")
-    figure, panels = plt.subplots(1, len(sweeps), figsize=(4.4 * len(sweeps), 4.2), squeeze=False)
+    figure, panels = plt.subplots(1, len(sweeps), figsize=(4.6 * len(sweeps), 3.9), squeeze=False)
     for panel, (sweep, points) in zip(panels[0], sweeps, strict=True):
         _panel(panel, sweep, points)
     panels[0][0].set_ylabel("seconds per call", color=INK)
-    figure.tight_layout(w_pad=2.5)
+    figure.tight_layout(w_pad=2)
     path = folder / FILE
     figure.savefig(path, dpi=150)
     plt.close(figure)
@@ -47,28 +47,57 @@ def draw(sweeps: Sequence[tuple[Sweep, Sequence[Point]]], folder: Path) -> Path:
 
 
 def _panel(panel: Any, sweep: Sweep, points: Sequence[Point]) -> None:
-    logarithmic = sweep.axis != "L"
-    if logarithmic:
-        panel.set_xscale("log")
-        panel.set_yscale("log")
-    whos = sorted({who for point in points for who in point.times}, key=lambda who: (who != PEER, who.threads))
-    for who, colour in zip(whos, COLOURS, strict=False):
-        x = [point.sizes[sweep.axis] for point in points if who in point.times]
-        y = [point.times[who].median for point in points if who in point.times]
-        panel.plot(x, y, color=colour, marker="o", markersize=3.5, linewidth=1.6)
-        panel.annotate(_label(who), (x[-1], y[-1]), (-4, 7), textcoords="offset points", ha="right", color=colour)
-    if not logarithmic:
+    _lines(panel, sweep.axis, points)
+    if sweep.axis == "L":
         panel.set_xlim(left=0)
         panel.set_ylim(bottom=0)
+    else:
+        _logarithmic(panel)
     what, _, fixed = sweep.title.partition("; ")
-    panel.set_title(fixed, fontsize=10, color=INK)
+    panel.set_title(fixed, fontsize=10, loc="left", color=INK)
     panel.set_xlabel(f"{sweep.axis}, {what}", color=INK)
     panel.grid(color=FAINT, linewidth=0.6)
     panel.set_axisbelow(True)
+    panel.tick_params(labelsize=8, color=FAINT, labelcolor=INK)
     panel.spines[["top", "right"]].set_visible(False)
+    panel.spines[["bottom", "left"]].set_color(FAINT)
+
+
+def _lines(panel: Any, axis: str, points: Sequence[Point]) -> None:
+    """One line per contestant, with its name where it ends."""
+    whos = sorted({who for point in points for who in point.times}, key=lambda who: (who != PEER, who.threads))
+    furthest = max(point.sizes[axis] for point in points)
+    for who, colour in zip(whos, COLOURS, strict=False):
+        ran = [point for point in points if who in point.times]
+        x, y = [point.sizes[axis] for point in ran], [point.times[who].median for point in ran]
+        panel.plot(x, y, color=colour, marker="o", markersize=3.5, linewidth=1.6)
+        # Beside the panel; where a line ends before the others, above its end, for they pass beside it.
+        aside = x[-1] == furthest
+        panel.annotate(
+            _label(who),
+            (x[-1], y[-1]),
+            xytext=(7, 0) if aside else (0, 7),
+            textcoords="offset points",
+            horizontalalignment="left" if aside else "right",
+            verticalalignment="center" if aside else "bottom",
+            color=colour,
+            fontsize=9,
+            annotation_clip=False,
+        )
+
+
+def _logarithmic(panel: Any) -> None:
+    """Both axes, with ticks at 1, 2 and 5 that read as numbers."""
+    ticker: Any = importlib.import_module("matplotlib.ticker")
+    panel.set_xscale("log")
+    panel.set_yscale("log")
+    for axis, form in ((panel.xaxis, ticker.EngFormatter(sep="")), (panel.yaxis, ticker.FormatStrFormatter("%g"))):
+        axis.set_major_locator(ticker.LogLocator(subs=(1, 2, 5)))
+        axis.set_major_formatter(form)
+        axis.set_minor_locator(ticker.NullLocator())
 
 
 def _label(who: Contestant) -> str:
     if who == PEER:
         return PEER_NAME
-    return f"densecrf, {who.threads} thread{'s' if who.threads > 1 else ''}"
+    return f"densecrf,\n{who.threads} thread{'s' if who.threads > 1 else ''}"

@@ -12,6 +12,7 @@ from benchmarks.contest import NAME, PAPERS_NAME, PEER_NAME, Contestant, Row
 from benchmarks.memory import Peak
 
 WIDTH = 120
+_HARD = "\u00a0"  # a space that no line ends at
 LEGEND = f"""\
 Times are of the full call from Python, in turns in one process. 'x {PEER_NAME}' is its time over this one's in the
 same round, the median over the rounds. 'max abs', '99.9 %' and 'equal labels' compare marginals with {PEER_NAME}'s.
@@ -99,8 +100,14 @@ def _spread(times: timing.Times) -> str:
 
 def scaling(result: Result) -> dict[int, float]:
     """Number of threads -> how many times faster than on one, the median over the rounds; empty but for batches."""
-    times = {row.who.threads: row.times for row in result.rows if row.who and row.who.name == NAME and row.times}
-    if result.work.pictures is None or 1 not in times:
+    if result.work.pictures is None:
+        return {}
+    times = {
+        row.who.threads: row.times
+        for row in result.rows
+        if row.times and row.who and row.who.name == NAME and not row.who.tolerance
+    }
+    if 1 not in times:
         return {}
     return {threads: times[threads].ratio_to(times[1]) for threads in times if threads > 1}
 
@@ -123,9 +130,9 @@ def _threads(count: int) -> str:
 
 def _stages(tolerance: float, seconds: Mapping[str, float]) -> str:
     which = f", tol {tolerance:g}" if tolerance else ""
-    told = ", ".join(f"{stage} {_milliseconds(taken)}" for stage, taken in seconds.items())
-    line = f"milliseconds per stage, 1 thread{which}: {told}"
-    return textwrap.fill(line, WIDTH, initial_indent="  ", subsequent_indent="    ", break_on_hyphens=False)
+    told = [f"{stage} {_milliseconds(taken)}".replace(" ", _HARD) for stage, taken in seconds.items()]
+    line = f"milliseconds per stage, 1 thread{which}: {', '.join(told)}"
+    return textwrap.fill(line, WIDTH, initial_indent="  ", subsequent_indent="    ").replace(_HARD, " ")
 
 
 def _milliseconds(seconds: float) -> str:

@@ -150,7 +150,7 @@ _BUILDERS: dict[str, Callable[[str], Workload]] = {
 }
 NAMES = tuple(_BUILDERS)
 # Not for --quick: ten seconds a call in pydensecrf, and more of what another workload shows.
-SLOW = ("1024x2048x19 srgb 3", "real chelsea", *(f"real VOC {name}" for name in VOC[1:]))
+SLOW = ("1024x2048x19 srgb 3", "real chelsea", "real motorcycle", *(f"real VOC {name}" for name in VOC[1:]))
 
 
 # ---------------------------------------------------------------------------------------- pictures

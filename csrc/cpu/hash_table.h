@@ -1,7 +1,7 @@
 // Lattice key -> vertex number: which of a list of keys is this one?
 //
-// The table holds one byte and one number a slot; keys stay in the list they are numbered by. Most look-ups for
-// neighbours find nothing, and they are settled by the bytes alone, which fit the cache when keys would not.
+// A slot holds half of the hash and the number; keys stay in the list they are numbered by. Most look-ups for
+// neighbours find nothing, and they are settled by the slots alone.
 #pragma once
 
 #include <cstdint>
@@ -30,56 +30,89 @@ class HashTable {
     uint32_t find_or_insert(const Key<kWords>& key, const Key<kWords>* keys, uint32_t fresh) {
         const uint64_t h = hash(key);
         const size_t at = probe(h, key, keys);
-        if (tag_[at] != kEmpty) return vertex_[at];
-        tag_[at] = tag_of(h);
-        vertex_[at] = fresh;
-        if (2 * ++size_ > tag_.size()) grow(keys, fresh, key);
+        if (slot_[at] != kEmpty) return vertex_of(slot_[at]);
+        slot_[at] = filled(h, fresh);
+        if (2 * ++size_ > slot_.size()) grow(keys, fresh, key);
         return fresh;
     }
 
-    uint32_t find(const Key<kWords>& key, const Key<kWords>* keys) const {
-        const size_t at = probe(hash(key), key, keys);
-        return tag_[at] == kEmpty ? kNoVertex : vertex_[at];
+    // The vertices of keys[0] + step, keys[1] + step, ..., kNoVertex where there is none. A few at a time, and each
+    // without a branch: whether a neighbour exists cannot be predicted.
+    void find_neighbours(const Key<kWords>* keys, size_t count, const Key<kWords>& step, uint32_t* vertex) const {
+        size_t i = 0;
+        for (; i + kTogether <= count; i += kTogether) find_together(keys, i, step, vertex + i);
+        for (; i < count; ++i) vertex[i] = find(keys[i] + step, keys);
     }
 
   private:
-    static constexpr uint8_t kEmpty = 0;
+    static constexpr uint64_t kEmpty = ~uint64_t{0};
+    static constexpr int kTogether = 8;
 
-    // From bits of the hash that choose neither slot nor shard.
-    static uint8_t tag_of(uint64_t h) { return static_cast<uint8_t>((h >> 48) | 1); }
+    static uint32_t tag_of(uint64_t h) { return static_cast<uint32_t>(h >> 32); }
+    static uint32_t vertex_of(uint64_t slot) { return static_cast<uint32_t>(slot); }  // of an empty one, kNoVertex
+    static uint64_t filled(uint64_t h, uint32_t vertex) { return (h & ~uint64_t{0xFFFFFFFF}) | vertex; }
+
+    uint32_t find(const Key<kWords>& key, const Key<kWords>* keys) const {
+        return vertex_of(slot_[probe(hash(key), key, keys)]);
+    }
+
+    // Every one goes on to the next slot until it meets its tag or an empty slot. Equal tags nearly always mean
+    // equal keys; where not, the look-up is done again with care.
+    void find_together(const Key<kWords>* keys, size_t first, const Key<kWords>& step, uint32_t* vertex) const {
+        size_t at[kTogether];
+        uint32_t tag[kTogether];
+        for (int i = 0; i < kTogether; ++i) {
+            const uint64_t h = hash(keys[first + i] + step);
+            at[i] = h & mask_;
+            tag[i] = tag_of(h);
+        }
+        for (size_t unsettled = 1; unsettled != 0;) {
+            unsettled = 0;
+            for (int i = 0; i < kTogether; ++i) {
+                const uint64_t slot = slot_[at[i]];
+                const size_t onward = (slot != kEmpty) & (tag_of(slot) != tag[i]);
+                at[i] = (at[i] + onward) & mask_;
+                unsettled |= onward;
+            }
+        }
+        bool mistaken = false;
+        for (int i = 0; i < kTogether; ++i) {
+            vertex[i] = vertex_of(slot_[at[i]]);
+            const bool none = vertex[i] == kNoVertex;
+            mistaken |= !none & !(keys[none ? 0 : vertex[i]] == keys[first + i] + step);
+        }
+        if (!mistaken) return;
+        for (int i = 0; i < kTogether; ++i) vertex[i] = find(keys[first + i] + step, keys);
+    }
 
     // The slot that holds the key, or the empty one where it belongs.
     size_t probe(uint64_t h, const Key<kWords>& key, const Key<kWords>* keys) const {
-        const uint8_t tag = tag_of(h);
         size_t at = h & mask_;
-        while (tag_[at] != kEmpty && !(tag_[at] == tag && keys[vertex_[at]] == key)) at = (at + 1) & mask_;
+        while (slot_[at] != kEmpty && !(tag_of(slot_[at]) == tag_of(h) && keys[vertex_of(slot_[at])] == key))
+            at = (at + 1) & mask_;
         return at;
     }
 
     void resize(size_t capacity) {
-        tag_ = Array<uint8_t>(capacity);
-        vertex_ = Array<uint32_t>(capacity);
-        std::memset(tag_.data(), kEmpty, capacity);
+        slot_ = Array<uint64_t>(capacity);
+        std::memset(slot_.data(), 0xFF, capacity * sizeof(uint64_t));
         mask_ = capacity - 1;
     }
 
     // `fresh` is in the table already, but its key is not in the list yet.
     void grow(const Key<kWords>* keys, uint32_t fresh, const Key<kWords>& fresh_key) {
-        const Array<uint8_t> old_tag = std::move(tag_);
-        const Array<uint32_t> old_vertex = std::move(vertex_);
-        resize(2 * old_tag.size());
-        for (size_t i = 0; i < old_tag.size(); ++i) {
-            if (old_tag[i] == kEmpty) continue;
-            const uint32_t vertex = old_vertex[i];
+        const Array<uint64_t> old = std::move(slot_);
+        resize(2 * old.size());
+        for (size_t i = 0; i < old.size(); ++i) {
+            if (old[i] == kEmpty) continue;
+            const uint32_t vertex = vertex_of(old[i]);
             size_t at = hash(vertex == fresh ? fresh_key : keys[vertex]) & mask_;
-            while (tag_[at] != kEmpty) at = (at + 1) & mask_;
-            tag_[at] = old_tag[i];
-            vertex_[at] = vertex;
+            while (slot_[at] != kEmpty) at = (at + 1) & mask_;
+            slot_[at] = old[i];
         }
     }
 
-    Array<uint8_t> tag_;      // [capacity]
-    Array<uint32_t> vertex_;  // [capacity]
+    Array<uint64_t> slot_;  // [capacity]
     size_t mask_ = 0;
     size_t size_ = 0;
 };

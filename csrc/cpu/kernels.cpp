@@ -127,8 +127,8 @@ void splat(int count, Corners corners, const float* in, int stride, float* value
 // chain the half becomes zero: no branch, though chains are two or three rows long.
 template <int kWidth>
 void blur(int64_t count, const uint32_t* chain, float* values) {
-    if (count == 0) return;
     constexpr int64_t kAhead = 64;
+    if (count == 0) return;
     const float half_unless_last[2] = {0.5f, 0.0f};
     auto before = Row<kWidth>::zero();
     float* at = values + int64_t{chain[0] & ~kLastOfChain} * kWidth;
@@ -136,8 +136,9 @@ void blur(int64_t count, const uint32_t* chain, float* values) {
     for (int64_t t = 0; t < count; ++t) {
         const float half = half_unless_last[chain[t] >> 31];
         const uint32_t following = chain[t + 1 < count ? t + 1 : t] & ~kLastOfChain;
+        // Into L2: many more of these can be under way than of those into L1.
         if (t + kAhead < count)
-            __builtin_prefetch(values + int64_t{chain[t + kAhead] & ~kLastOfChain} * kWidth, 1);
+            __builtin_prefetch(values + int64_t{chain[t + kAhead] & ~kLastOfChain} * kWidth, 0, 2);
         float* next_at = values + int64_t{following} * kWidth;
         const auto next = Row<kWidth>::load(next_at);
         auto sum = here;

@@ -1,6 +1,7 @@
 // Fills in a phase of the blur (blur_plan.h): which rows make a piece, and who is whose neighbour there.
 #pragma once
 
+#include <algorithm>
 #include <numeric>
 
 #include "blur_plan.h"
@@ -69,8 +70,8 @@ class PhaseBuilder {
         std::vector<uint32_t> next(count);
         for (int axis = 0; axis < phase_.axes; ++axis) {
             const Key<kWords> up = steps_.up[phase_.first_axis + axis];
-            for (uint32_t i = 0; i < count; ++i)
-                next[i] = repeats[i] ? kNoVertex : table.find(own[i] + up, own.data());
+            table.find_neighbours(own.data(), count, up, next.data());
+            for (uint32_t i = 0; i < count; ++i) next[i] |= -uint32_t{repeats[i]};
             uint32_t* chain = phase_.chain.data() + axis * phase_.rows() + begin;
             phase_.length[piece * phase_.axes + axis] = write_chains(next, row, first_row, chain);
         }
@@ -88,13 +89,17 @@ class PhaseBuilder {
     // Every chain of two or more, from its first row on; returns how many entries that makes.
     static uint32_t write_chains(const std::vector<uint32_t>& next, const uint32_t* row, uint32_t first_row,
                                  uint32_t* chain) {
-        std::vector<uint8_t> has_previous(next.size());
-        for (const uint32_t n : next)
-            if (n != kNoVertex) has_previous[n] = 1;
-        uint32_t length = 0;
-        for (uint32_t start = 0; start < next.size(); ++start) {
-            if (has_previous[start] || next[start] == kNoVertex) continue;
-            uint32_t i = start;
+        const auto count = static_cast<uint32_t>(next.size());
+        std::vector<uint8_t> has_previous(count + 1);  // and a place for those without a next to write to
+        for (const uint32_t n : next) has_previous[std::min(n, count)] = 1;
+        std::vector<uint32_t> starts(count + 1);
+        uint32_t chains = 0, length = 0;
+        for (uint32_t i = 0; i < count; ++i) {  // free of branches, as nothing here can be predicted
+            starts[chains] = i;
+            chains += (has_previous[i] ^ 1) & static_cast<uint32_t>(next[i] != kNoVertex);
+        }
+        for (uint32_t c = 0; c < chains; ++c) {
+            uint32_t i = starts[c];
             for (; next[i] != kNoVertex; i = next[i]) chain[length++] = first_row + row[i];
             chain[length++] = (first_row + row[i]) | kLastOfChain;
         }
