@@ -123,6 +123,45 @@ void splat(int count, Corners corners, const float* in, int stride, float* value
     });
 }
 
+void slice24(int count, Corners corners, const float* v16, const float* v8, const float* b16, const float* b8, float* out, int stride) {
+    with_corners(corners.per_point, [=](auto constant) __attribute__((always_inline)) {
+        const int per_point = constant.value ? constant.value : corners.per_point;
+        const uint32_t* row = corners.row;
+        const float* weight = corners.weight;
+        for (int p = 0; p < count; ++p, row += per_point, weight += per_point) {
+            auto sum = b16 ? Row<16>::load(b16 + p * 16) : Row<16>::zero();
+            auto sum8 = b8 ? Row<8>::load(b8 + p * 8) : Row<8>::zero();
+            for (int k = 0; k < per_point; ++k) {
+                sum.add(weight[k], Row<16>::load(v16 + int64_t{row[k]} * 16));
+                sum8.add(weight[k], Row<8>::load(v8 + int64_t{row[k]} * 8));
+            }
+            sum.store(out + int64_t{p} * stride);
+            sum8.store(out + int64_t{p} * stride + 16);
+        }
+    });
+}
+void splat24(int count, Corners corners, const float* in, int stride, float* v16, float* v8) {
+    with_corners(corners.per_point, [=](auto constant) __attribute__((always_inline)) {
+        const int per_point = constant.value ? constant.value : corners.per_point;
+        const uint32_t* row = corners.row;
+        const float* weight = corners.weight;
+        for (int p = 0; p < count; ++p, row += per_point, weight += per_point) {
+            const auto value = Row<16>::load(in + int64_t{p} * stride);
+            const auto value8 = Row<8>::load(in + int64_t{p} * stride + 16);
+            for (int k = 0; k < per_point; ++k) {
+                float* at = v16 + int64_t{row[k]} * 16;
+                float* at8 = v8 + int64_t{row[k]} * 8;
+                auto sum = Row<16>::load(at);
+                auto sum8 = Row<8>::load(at8);
+                sum.add(weight[k], value);
+                sum8.add(weight[k], value8);
+                sum.store(at);
+                sum8.store(at8);
+            }
+        }
+    });
+}
+
 // Reads one row ahead and remembers half of the row behind, so chains are blurred in place. At the end of a
 // chain the half becomes zero: no branch, though chains are two or three rows long.
 template <int kWidth>
@@ -196,7 +235,11 @@ void read_probs(Planes<const float> scores, float clip, int64_t first, int count
 void softmax_shifted(int labels, float floor, const float* x, float* q, int stride) {
     float largest = x[0], sum = 0;
     for (int l = 1; l < labels; ++l) largest = x[l] > largest ? x[l] : largest;
-    for (int l = 0; l < stride; l += 8) store8(q + l, exp2_8(max8(load8(x + l) - largest, broadcast8(floor))));
+    for (int l = 0; l < stride; l += 8) {
+        F8 e[1] = {max8(load8(x + l) - largest, broadcast8(floor))};
+        exp2_8(e);
+        store8(q + l, e[0]);
+    }
     for (int l = 0; l < labels; ++l) sum += q[l];
     for (int l = 0; l < labels; ++l) q[l] /= sum;
 }
@@ -207,14 +250,16 @@ DENSECRF_INLINE void softmax_groups(int count, int labels, float floor, const fl
     const int stride = constant.value ? constant.value : any_stride;
     const F8 low = broadcast8(floor), high = broadcast8(127.0f);
     for (int p = 0; p < count; p += 8, x += 8 * stride, q += 8 * stride) {
+        for (int i = 0; i < stride; i += 4) {  // eight rows of `stride`, four vectors at a time
+            F8 e[4];
+            for (int j = 0; j < 4; ++j) e[j] = max8(min8(load8(x + 8 * (i + j)), high), low);
+            exp2_8(e);
+            for (int j = 0; j < 4; ++j) store8(q + 8 * (i + j), e[j]);
+        }
         F8 sum[8];
         for (int i = 0; i < 8; ++i) {
-            sum[i] = broadcast8(0.0f);
-            for (int l = 0; l < stride; l += 8) {
-                const F8 e = exp2_8(max8(min8(load8(x + i * stride + l), high), low));
-                store8(q + i * stride + l, e);
-                sum[i] += e;
-            }
+            sum[i] = load8(q + i * stride);
+            for (int l = 8; l < stride; l += 8) sum[i] += load8(q + i * stride + l);
         }
         transpose8(sum);
         const F8 total = ((sum[0] + sum[1]) + (sum[2] + sum[3])) + ((sum[4] + sum[5]) + (sum[6] + sum[7]));
@@ -222,11 +267,8 @@ DENSECRF_INLINE void softmax_groups(int count, int labels, float floor, const fl
         store8(inverse, 1.0f / total);
         for (int i = 0; i < 8; ++i)
             for (int l = 0; l < stride; l += 8) store8(q + i * stride + l, load8(q + i * stride + l) * inverse[i]);
-        float totals[8];
-        store8(totals, total);
-        for (int i = 0; i < 8; ++i)
-            if (!(totals[i] < 0x1p100f && totals[i] > 0x1p-20f))
-                softmax_shifted(labels, floor, x + i * stride, q + i * stride, stride);
+        if (any8(less8(total, broadcast8(0x1p-20f)) | less8(broadcast8(0x1p100f), total)))
+            for (int i = 0; i < 8; ++i) softmax_shifted(labels, floor, x + i * stride, q + i * stride, stride);
     }
 }
 
@@ -321,6 +363,7 @@ const Kernels DENSECRF_JOIN(kernels_, DENSECRF_ISA) = {
     block_kernels<1>(),
     block_kernels<8>(),
     block_kernels<16>(),
+    slice24, splat24,
     DENSECRF_JOIN(simplices_, DENSECRF_ISA),
     read_logits,
     read_probs,

@@ -47,6 +47,8 @@ struct Kernels {
     const char* name;  // "avx512", "avx2", "baseline"
 
     BlockKernels one, eight, sixteen;
+    void (*slice24)(int count, Corners corners, const float* v16, const float* v8, const float* b16, const float* b8, float* out, int stride);
+    void (*splat24)(int count, Corners corners, const float* in, int stride, float* v16, float* v8);
 
     void (*simplices)(int dims, const float* scale, const FeatureLanes& features, SimplexLanes& out);
 

@@ -105,6 +105,7 @@ void Lattice::allocate_corners() {
     const size_t size = static_cast<size_t>(order_.points()) * corners_;
     require_memory(size * (sizeof(uint32_t) + (same_weights ? 1 : 2) * sizeof(float)));
     row_ = Array<uint32_t>(size);
+    fresh_ = Array<uint32_t>((order_.runs() + order_.partitions()) * terms_.size());
     splat_weight_ = Array<float>(size);
     if (!same_weights) slice_weight_ = Array<float>(size);
 }
@@ -112,9 +113,8 @@ void Lattice::allocate_corners() {
 void Lattice::build(Team& team, int thread) {
     const int partitions = order_.partitions();
     const int terms = static_cast<int>(terms_.size());
-    const CornerStore store{row_.data(), splat_weight_.data(), corners_};
     team.each(thread, int64_t{terms} * partitions,
-              [&](int64_t i) { builders_[i % terms]->embed(static_cast<int>(i / terms), store, team.profile()); });
+              [&](int64_t i) { builders_[i % terms]->embed(static_cast<int>(i / terms), corner_store(i % terms), team.profile()); });
     team.once(thread, [&] { number_rows(); });
     const std::vector<PhaseOfTerm> phases = all_phases(lattices_);
     team.each(thread, static_cast<int64_t>(phases.size()), [&](int64_t i) {
@@ -141,6 +141,10 @@ void Lattice::build(Team& team, int thread) {
     team.once(thread, [&] { ones_ = Array<float>(); });
 }
 
+CornerStore Lattice::corner_store(size_t term) {
+    return {row_.data(), splat_weight_.data(), corners_, fresh_.data() + term, terms_.size()};
+}
+
 void Lattice::number_rows() {
     for (size_t t = 0; t < lattices_.size(); ++t) {
         std::vector<uint32_t>& first = lattices_[t].first_row;
@@ -157,7 +161,12 @@ void Lattice::number_rows() {
 // Also turns the partition's own row numbers into those of the whole lattice.
 void Lattice::splat_ones(int partition) {
     const int64_t start = order_.first_point(partition), end = order_.first_point(partition + 1);
-    for (const TermLattice& term : lattices_) {
+    const size_t first_run = order_.index_of(*order_.begin(partition)) + partition;
+    const size_t runs = order_.end(partition) - order_.begin(partition);
+    for (size_t t = 0; t < lattices_.size(); ++t) {
+        const TermLattice& term = lattices_[t];
+        for (size_t k = first_run; k <= first_run + runs; ++k)
+            fresh_[k * lattices_.size() + t] += term.first_row[partition];
         const uint32_t first = term.first_row[partition];
         std::memset(&ones_[first], 0, (term.first_row[partition + 1] - first) * sizeof(float));
         for (int64_t i = start; i < end; ++i)

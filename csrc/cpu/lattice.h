@@ -29,6 +29,7 @@ struct TermLattice {
 };
 
 class TermBuilder;
+struct CornerStore;
 
 class Lattice {
   public:
@@ -55,11 +56,21 @@ class Lattice {
         return corners_from(slice_weight_.size() ? slice_weight_ : splat_weight_, start);
     }
 
+    // The rows of a term that no earlier run of the partition touches: `first` up to `end`.
+    struct Rows {
+        uint32_t first, end;
+    };
+    Rows fresh_rows(size_t term, int partition, const Run& run) const {
+        const uint32_t* at = &fresh_[(order_.index_of(run) + partition) * lattices_.size() + term];
+        return {at[0], at[lattices_.size()]};
+    }
+
   private:
     Corners corners_from(const Array<float>& weight, int64_t start) const {
         return {corners_, row_.data() + start * corners_, weight.data() + start * corners_};
     }
     void allocate_corners();
+    CornerStore corner_store(size_t term);
     void number_rows();
     void splat_ones(int partition);
     void weigh_corners(int partition);
@@ -74,6 +85,7 @@ class Lattice {
     Array<uint32_t> row_;        // [N, corners]
     Array<float> splat_weight_;  // [N, corners]
     Array<float> slice_weight_;  // [N, corners]; empty where it would equal splat_weight_
+    Array<uint32_t> fresh_;      // [runs + partitions][terms]: first fresh row of a run, last row of a partition
     Array<float> ones_;          // [rows]; the response to ones, while building
 };
 

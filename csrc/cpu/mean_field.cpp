@@ -50,6 +50,7 @@ class MeanField {
             team.each(thread, passes_.order().partitions(), [&](int64_t p) {
                 passes_.clear(p, to);
                 passes_.for_each_run(p, [&](const Run& run) {
+                    if (&run + 1 < passes_.order().end(p)) { if (i > 0) passes_.expect(p, *(&run + 1), values_[i % 2]); passes_.expect(p, *(&run + 1), to); }
                     find_marginals(i, run, kFloorInside, scratch, team.profile());
                     const Lap lap(team.profile(), Stage::kSplat);
                     passes_.splat(run, scratch.q.data(), to);
@@ -173,8 +174,8 @@ void message(const Passes& passes, const float* values, const Execution& executi
         Scratch scratch(passes.stride());
         float *x = scratch.x.data(), *q = scratch.q.data();
         team.each(thread, passes.order().partitions(), [&](int64_t p) {
-            passes.clear(p, rows);
             passes.for_each_run(p, [&](const Run& run) {
+                passes.clear_fresh(p, run, rows);
                 kernels().read_values(from, run.first, run.count, q, passes.stride());
                 passes.splat(run, q, rows);
             });

@@ -64,9 +64,30 @@ void Passes::clear(int64_t partition, const BlockedValues& values) const {
     }
 }
 
+void Passes::expect(int64_t partition, const Run& run, const BlockedValues& values) const {
+    for (size_t t = 0; t < lattice_.terms().size(); ++t) {
+        const Lattice::Rows rows = lattice_.fresh_rows(t, static_cast<int>(partition), run);
+        for (size_t b = 0; b < blocks_.size(); ++b) {
+            const float* end = values[b] + int64_t{rows.end} * blocks_[b].width;
+            for (const float* at = values[b] + int64_t{rows.first} * blocks_[b].width; at < end; at += 16)
+                __builtin_prefetch(at, 0, 2);
+        }
+    }
+}
+
+void Passes::clear_fresh(int64_t partition, const Run& run, const BlockedValues& values) const {
+    for (size_t t = 0; t < lattice_.terms().size(); ++t) {
+        const Lattice::Rows rows = lattice_.fresh_rows(t, static_cast<int>(partition), run);
+        for (size_t b = 0; b < blocks_.size(); ++b)
+            std::memset(values[b] + int64_t{rows.first} * blocks_[b].width, 0,
+                        (rows.end - rows.first) * blocks_[b].width * sizeof(float));
+    }
+}
+
 void Passes::slice(const Run& run, const BlockedValues& values, const BlockedValues* base, float* x) const {
     const Corners corners = lattice_.slice_corners(run.start);
     int first_label = 0;
+    if (blocks_.size() == 2 && blocks_[1].width == 8) return kernels().slice24(run.count, corners, values[0], values[1], base ? (*base)[0] + run.start * 16 : nullptr, base ? (*base)[1] + run.start * 8 : nullptr, x, stride_);
     for (size_t b = 0; b < blocks_.size(); first_label += blocks_[b++].width)
         blocks_[b].slice(run.count, corners, values[b], base ? (*base)[b] + run.start * blocks_[b].width : nullptr,
                          x + first_label, stride_);
@@ -75,6 +96,7 @@ void Passes::slice(const Run& run, const BlockedValues& values, const BlockedVal
 void Passes::splat(const Run& run, const float* q, const BlockedValues& values) const {
     const Corners corners = lattice_.splat_corners(run.start);
     int first_label = 0;
+    if (blocks_.size() == 2 && blocks_[1].width == 8) return kernels().splat24(run.count, corners, q, stride_, values[0], values[1]);
     for (size_t b = 0; b < blocks_.size(); first_label += blocks_[b++].width)
         blocks_[b].splat(run.count, corners, q + first_label, stride_, values[b]);
 }

@@ -37,8 +37,12 @@ class Passes {
     void keep(const Run& run, const float* rows, const BlockedValues& points) const;
     void recall(const Run& run, const BlockedValues& points, float* rows) const;
 
-    // Zero, for a partition's own rows.
     void clear(int64_t partition, const BlockedValues& values) const;
+    void expect(int64_t partition, const Run& run, const BlockedValues& values) const;
+
+    // Zero, for the rows that the run is the first of its partition to touch: right before they are added to, so that
+    // they are in the cache then.
+    void clear_fresh(int64_t partition, const Run& run, const BlockedValues& values) const;
 
     // x = base + what the lattice says; base may be null.
     void slice(const Run& run, const BlockedValues& values, const BlockedValues* base, float* x) const;

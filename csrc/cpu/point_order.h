@@ -32,6 +32,8 @@ class PointOrder {
     const Run* begin(int partition) const { return runs_.data() + first_run_[partition]; }
     const Run* end(int partition) const { return runs_.data() + first_run_[partition + 1]; }
     int64_t first_point(int partition) const;  // in the order; partitions() gives N
+    size_t runs() const { return runs_.size(); }
+    size_t index_of(const Run& run) const { return &run - runs_.data(); }
 
   private:
     void add_tiles(int64_t first, int64_t height, int64_t width);

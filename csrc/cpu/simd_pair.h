@@ -118,6 +118,13 @@ DENSECRF_INLINE F8 max8(F8 a, F8 b) {
     return select8(less8(b, a), a, b);
 }
 
+DENSECRF_INLINE bool any8(I8 mask) {
+    const I4 both = mask.low | mask.high;
+    uint64_t half[2];
+    std::memcpy(half, &both, sizeof half);
+    return (half[0] | half[1]) != 0;
+}
+
 DENSECRF_INLINE F8 to_float8(I8 v) {
     return {__builtin_convertvector(v.low, F4), __builtin_convertvector(v.high, F4)};
 }

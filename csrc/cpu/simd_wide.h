@@ -48,6 +48,10 @@ DENSECRF_INLINE I8 select8(I8 mask, I8 a, I8 b) {
     return mask ? a : b;
 }
 
+DENSECRF_INLINE bool any8(I8 mask) {
+    return _mm256_movemask_epi8(reinterpret_cast<__m256i>(mask)) != 0;
+}
+
 DENSECRF_INLINE F8 to_float8(I8 v) {
     return __builtin_convertvector(v, F8);
 }

@@ -29,8 +29,13 @@ class TypedTermBuilder final : public TermBuilder {
         const int64_t points = order_.first_point(partition + 1) - order_.first_point(partition);
         HashTable<kWords> table(static_cast<size_t>(points) / 2);
         Walk walk;
-        for (const Run* run = order_.begin(partition); run != order_.end(partition); ++run)
-            embed_run(*run, corners, table, partition_keys_[partition], walk, profile);
+        std::vector<Key<kWords>>& keys = partition_keys_[partition];
+        uint32_t* fresh = corners.fresh + (order_.index_of(*order_.begin(partition)) + partition) * corners.terms;
+        for (const Run* run = order_.begin(partition); run != order_.end(partition); ++run, fresh += corners.terms) {
+            *fresh = static_cast<uint32_t>(keys.size());
+            embed_run(*run, corners, table, keys, walk, profile);
+        }
+        *fresh = static_cast<uint32_t>(keys.size());
     }
 
     uint32_t partition_rows(int partition) const override {

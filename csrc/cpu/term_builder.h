@@ -12,6 +12,8 @@ struct CornerStore {
     uint32_t* row;  // [N, per_point]
     float* weight;  // [N, per_point]
     int per_point;
+    uint32_t* fresh;  // [runs + partitions][terms], see Lattice::fresh_rows; this term's
+    size_t terms;
 };
 
 class TermBuilder {
