@@ -1,9 +1,9 @@
-"""The time that moving its data takes, below which no call with states larger than the cache can go.
+"""The time that moving its data takes, below which hardly a call with states larger than the cache can go.
 
 An iteration has to read every pixel's unary energies and its corners (a row and a weight each), read every row of the
 lattice when it slices, write it when it splats, and read and write it when it blurs, each once at least. That a
-corner's row is read anew for each pixel, that a blur goes along several axes, and that labels of one pixel come from
-random places is not counted, and neither is the building of the lattice: this is a floor, not a model.
+corner's row is read anew for each pixel, that a blur goes along several axes, that rows come from random places and
+that the lattice has to be built is not counted; that the blur spares vertices without neighbours is not either.
 """
 
 from __future__ import annotations

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -96,13 +97,22 @@ def measure(
     quick: bool = False,
     progress: Callable[[str], None] = lambda what: None,
 ) -> list[Point]:
-    """Run every workload of a sweep; pydensecrf leaves once the next would take it more than `PATIENCE`."""
+    """Run the workloads of a sweep, as far as memory goes.
+
+    pydensecrf leaves once the next would take it more than `PATIENCE`.
+    """
     points: list[Point] = []
     for build in sweep.workloads:
         progress(f"against {sweep.axis}: making a workload")
-        work = build()
-        note = _why_not(other, points, work)
-        points.append(_point(work, None if note else other, threads, quick, note, progress))
+        try:
+            work = build()
+            note = _why_not(other, points, work)
+            points.append(_point(work, None if note else other, threads, quick, note, progress))
+        except MemoryError as error:
+            if not points:
+                raise
+            points[-1] = dataclasses.replace(points[-1], note=f"the next did not fit into memory: {error}")
+            break
     return points
 
 

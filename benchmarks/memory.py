@@ -13,10 +13,9 @@ import re
 import subprocess
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -74,7 +73,7 @@ def main(arguments: Sequence[str]) -> int:
     return 0
 
 
-def _peak_of(call: Any) -> float:
+def _peak_of(call: Callable[[], object]) -> float:
     """MiB at the peak of a call, less those before it."""
     with contextlib.suppress(OSError):  # not allowed everywhere; nothing before was larger by much
         RESET.write_text("5")  # the peak counts from here

@@ -145,7 +145,7 @@ _BUILDERS: dict[str, Callable[[str], Workload]] = {
     "513x513x21 srgb 3": _smooth(513, 513, 21, (NEAR_3, ALIKE_3)),
     **{f"real {name}": _real(name, _shipped) for name in SAMPLES},
     **{f"real VOC {name}": _real(name, _stored) for name in VOC},
-    "batch of 16, 240x320x21": _batch(16, 240, 320, 21, (NEAR_3, ALIKE_3)),
+    "batch of 16 pictures 240x320x21": _batch(16, 240, 320, 21, (NEAR_3, ALIKE_3)),
     "1024x2048x19 srgb 3": _smooth(1024, 2048, 19, (NEAR_3, ALIKE_3)),
 }
 NAMES = tuple(_BUILDERS)

@@ -65,6 +65,7 @@ struct Inference {
     int iterations = 10;
     const float* start = nullptr;  // [L, N], the marginals to start from; null for soft-max(-U)
     float damping = 0;             // share of the marginals before that an iteration keeps
+    float label_tolerance = 0;     // labels below it everywhere are not filtered; 0 filters all
     float tolerance = 0;           // stop when no marginal moves by more; 0 runs every iteration
 };
 

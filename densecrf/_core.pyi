@@ -34,6 +34,7 @@ class Model:
         start: NDArray[np.float32] | None,
         damping: float,
         tolerance: float,
+        label_tolerance: float,
         threads: int,
         out: NDArray[np.float32],
         profile: Profile | None = None,

@@ -129,7 +129,9 @@ class DenseCRF:
         iterations = _check.integer(function, "iterations", iterations, 0)
         damping, tolerance = _check.share(function, "damping", damping), _check.share(function, "tolerance", tolerance)
         out = np.empty_like(energies)
-        ran = self._core.infer(energies, "energies", 0.0, iterations, start, damping, tolerance, self._threads, out)
+        ran = self._core.infer(
+            energies, "energies", 0.0, iterations, start, damping, tolerance, 0.0, self._threads, out
+        )
         return out, ran
 
     def start(self, unary: Any) -> MeanField:

@@ -17,6 +17,7 @@ def refine(
     terms: Sequence[Term] | None = None,
     preset: str = "deeplab-v2",
     iterations: int = 10,
+    label_tolerance: float = 0.0,
     from_logits: bool = False,
     channel_axis: int | None = None,
     num_threads: int | None = None,
@@ -58,6 +59,7 @@ def refine(
         terms=terms,
         preset=preset,
         iterations=iterations,
+        label_tolerance=label_tolerance,
         from_logits=from_logits,
         channel_axis=channel_axis,
         num_threads=num_threads,
@@ -81,4 +83,16 @@ def _infer(request: Request, marginals: Any, profile: _core.Profile | None) -> N
     for terms, scores, place in zip(request.terms, request.scores, marginals, strict=True):
         core_terms = [term.for_core() for term in terms] if request.iterations else []
         model = _core.Model(request.shape, core_terms, request.threads, profile)
-        model.infer(scores, kind, CLIP, request.iterations, None, 0.0, 0.0, request.threads, place, profile)
+        model.infer(
+            scores,
+            kind,
+            CLIP,
+            request.iterations,
+            None,
+            0.0,
+            0.0,
+            request.label_tolerance,
+            request.threads,
+            place,
+            profile,
+        )

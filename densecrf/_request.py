@@ -29,6 +29,7 @@ class Request:
         scores: [B, L, N] float32, contiguous.
         from_logits: what scores are.
         iterations: of mean field.
+        label_tolerance: labels below it everywhere are not filtered.
         threads: how many to use.
         probs: as the caller gave them, for the answer to be like.
         out: where the caller wants the answer, if anywhere.
@@ -39,6 +40,7 @@ class Request:
     scores: NDArray[np.float32]
     from_logits: bool
     iterations: int
+    label_tolerance: float
     threads: int
     probs: Given
     out: Given | None
@@ -52,6 +54,7 @@ def make_request(
     terms: Sequence[Term] | None,
     preset: str,
     iterations: int,
+    label_tolerance: float = 0.0,
     from_logits: bool,
     channel_axis: int | None,
     num_threads: int | None,
@@ -87,6 +90,7 @@ def make_request(
         scores,
         from_logits,
         _check.integer(function, "iterations", iterations, 0),
+        _check.share(function, "label_tolerance", label_tolerance),
         threads,
         given,
         given_out,

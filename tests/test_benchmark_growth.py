@@ -67,6 +67,15 @@ def test_pydensecrf_leaves_once_it_would_take_too_long(monkeypatch: pytest.Monke
     assert "pydensecrf would take about" in second.note
 
 
+def test_a_sweep_ends_where_memory_does() -> None:
+    def too_large() -> workloads.Workload:
+        raise MemoryError("would take 900 GB")
+
+    sweep = Sweep("N", "pixels; 2 labels", (SWEEP.workloads[0], too_large, SWEEP.workloads[1]))
+    (only,) = growth.measure(sweep, TWIN, threads=[1], quick=True)
+    assert only.note == "the next did not fit into memory: would take 900 GB"
+
+
 def test_sweeps_change_one_thing_and_cover_what_they_are_for() -> None:
     by_axis = {sweep.axis: sweep for sweep in growth.SWEEPS}
     assert list(by_axis) == ["N", "L", "V"]

@@ -319,7 +319,7 @@ def test_num_threads_has_the_last_word(monkeypatch):
 
     class Model(_core.Model):
         def infer(self, *arguments):
-            used.append(arguments[7])
+            used.append(arguments[8])
             return super().infer(*arguments)
 
     monkeypatch.setattr(_core, "Model", Model)

@@ -128,8 +128,8 @@ void check_planes(const BuiltModel& built, const Planar& array) {
 }
 
 int infer(const BuiltModel& built, const Planar& scores, const std::string& kind, float clip, int iterations,
-          const std::optional<Planar>& start, float damping, float tolerance, int threads, Planar& out,
-          cpu::Profile* profile) {
+          const std::optional<Planar>& start, float damping, float tolerance, float label_tolerance, int threads,
+          Planar& out, cpu::Profile* profile) {
     check_planes(built, scores);
     check_planes(built, out);
     if (start) check_planes(built, *start);
@@ -140,7 +140,7 @@ int infer(const BuiltModel& built, const Planar& scores, const std::string& kind
                       : kind == "logits"      ? Scores::kLogits
                                               : Scores::kEnergies,
                       clip};
-    const Inference inference{iterations, start ? start->data() : nullptr, damping, tolerance};
+    const Inference inference{iterations, start ? start->data() : nullptr, damping, label_tolerance, tolerance};
     float* marginals = out.mutable_data();
     const py::gil_scoped_release release;
     return built.model.infer(unary, inference, {threads, profile}, marginals);
@@ -209,7 +209,7 @@ PYBIND11_MODULE(_core, m) {
         .def_property_readonly("vertices", [](const BuiltModel& built) { return built.model.vertices(); })
         .def("infer", &infer, py::arg("scores").noconvert(), py::arg("kind"), py::arg("clip"),
              py::arg("iterations"), py::arg("start").noconvert(), py::arg("damping"), py::arg("tolerance"),
-             py::arg("threads"), py::arg("out").noconvert(), py::arg("profile") = py::none(),
+             py::arg("label_tolerance"), py::arg("threads"), py::arg("out").noconvert(), py::arg("profile") = py::none(),
              "Marginals of scores [L, N], written to out [L, N]; iterations that ran.")
         .def("message", &message, py::arg("values").noconvert(), py::arg("threads"), py::arg("out").noconvert(),
              "Values [C, N] through all terms, summed, written to out [C, N].");

@@ -24,15 +24,12 @@ struct SharedRow {
 // piece has chains of neighbours, end to end (BlockKernels::blur); rows without neighbours are left out.
 struct BlurPhase {
     int first_axis, axes;
-    std::vector<size_t> first;                   // [pieces + 1]: where a piece begins in every axis' chains
-    std::vector<uint32_t> length;                // [pieces][axes]: entries of its chain
-    Array<uint32_t> chain;                       // [axes][rows]
+    Array<uint32_t> chain;                       // piece by piece, axis by axis, without gaps; then kFetchAhead more
+    std::vector<size_t> first;                   // [pieces]: where a piece begins in `chain`
+    std::vector<uint32_t> length;                // [pieces][axes]: entries along an axis
     std::vector<std::vector<SharedRow>> shared;  // [pieces]
 
-    int64_t pieces() const { return static_cast<int64_t>(shared.size()); }
-    size_t rows() const { return first.back(); }
-    const uint32_t* chain_of(int64_t piece, int axis) const { return chain.data() + axis * rows() + first[piece]; }
-    uint32_t length_of(int64_t piece, int axis) const { return length[piece * axes + axis]; }
+    int64_t pieces() const { return static_cast<int64_t>(first.size()); }
 };
 
 // The phases of a lattice of so many dimensions, without their rows. One or two dimensions are cut axis by axis: a

@@ -15,7 +15,6 @@ void DENSECRF_JOIN(simplices_, DENSECRF_ISA)(int, const float*, const FeatureLan
 
 namespace {
 
-constexpr float kAbsent = -256.0f;  // log2 of "no such label"
 constexpr float kHuge = 1e30f;      // keeps differences of logits finite
 
 // Floats in a register. With AVX-512 a 16-wide row is one register and one cache line.
@@ -68,6 +67,14 @@ struct Row<1> {
     __attribute__((always_inline)) void scale(float weight) { v *= weight; }
 };
 
+template <>
+struct Row<0> {
+    DENSECRF_INLINE Row load(const float*) { return {}; }
+    DENSECRF_INLINE Row zero() { return {}; }
+    __attribute__((always_inline)) void store(float*) const {}
+    __attribute__((always_inline)) void add(float, const Row&) {}
+};
+
 // A number known to the compiler, so that loops over it are unrolled; 0 stands for one that is not.
 template <int kValue>
 struct Constant {
@@ -90,83 +97,95 @@ DENSECRF_INLINE void with_corners(int per_point, const Body& body) {
     }
 }
 
-template <int kWidth>
-void slice(int count, Corners corners, const float* values, const float* base, float* out, int stride) {
+// Two label blocks at a time where there are two: a corner's row and weight are looked at once for both (8 % of a call
+// with 21 labels). kB = 0 for one block alone.
+template <int kA, int kB>
+DENSECRF_INLINE void slice_blocks(int count, Corners corners, Rows values, Rows base, int64_t first, int b,
+                                  float* out, int stride) {
     with_corners(corners.per_point, [=](auto constant) __attribute__((always_inline)) {
         const int per_point = constant.value ? constant.value : corners.per_point;
         const uint32_t* row = corners.row;
         const float* weight = corners.weight;
+        const float *from_a = values.values[b], *from_b = kB ? values.values[b + 1] : nullptr;
+        const float* base_a = base.blocks ? base.values[b] + first * kA : nullptr;
+        const float* base_b = kB && base.blocks ? base.values[b + 1] + first * kB : nullptr;
         for (int p = 0; p < count; ++p, row += per_point, weight += per_point) {
-            auto sum = base ? Row<kWidth>::load(base + p * kWidth) : Row<kWidth>::zero();
-            for (int k = 0; k < per_point; ++k)
-                sum.add(weight[k], Row<kWidth>::load(values + int64_t{row[k]} * kWidth));
-            sum.store(out + int64_t{p} * stride);
+            auto sum_a = base_a ? Row<kA>::load(base_a + p * kA) : Row<kA>::zero();
+            auto sum_b = base_a ? Row<kB>::load(base_b + p * kB) : Row<kB>::zero();
+            for (int k = 0; k < per_point; ++k) {
+                sum_a.add(weight[k], Row<kA>::load(from_a + int64_t{row[k]} * kA));
+                sum_b.add(weight[k], Row<kB>::load(from_b + int64_t{row[k]} * kB));
+            }
+            sum_a.store(out + int64_t{p} * stride);
+            sum_b.store(out + int64_t{p} * stride + kA);
         }
     });
 }
 
-template <int kWidth>
-void splat(int count, Corners corners, const float* in, int stride, float* values) {
+template <int kA, int kB>
+DENSECRF_INLINE void splat_blocks(int count, Corners corners, const float* in, int stride, Rows values, int b) {
     with_corners(corners.per_point, [=](auto constant) __attribute__((always_inline)) {
         const int per_point = constant.value ? constant.value : corners.per_point;
         const uint32_t* row = corners.row;
         const float* weight = corners.weight;
+        float *to_a = values.values[b], *to_b = kB ? values.values[b + 1] : nullptr;
         for (int p = 0; p < count; ++p, row += per_point, weight += per_point) {
-            const auto value = Row<kWidth>::load(in + int64_t{p} * stride);
+            const auto value_a = Row<kA>::load(in + int64_t{p} * stride);
+            const auto value_b = Row<kB>::load(in + int64_t{p} * stride + kA);
             for (int k = 0; k < per_point; ++k) {
-                float* at = values + int64_t{row[k]} * kWidth;
-                auto sum = Row<kWidth>::load(at);
-                sum.add(weight[k], value);
-                sum.store(at);
+                float *at_a = to_a + int64_t{row[k]} * kA, *at_b = to_b + int64_t{row[k]} * kB;
+                auto sum_a = Row<kA>::load(at_a);
+                auto sum_b = Row<kB>::load(at_b);
+                sum_a.add(weight[k], value_a);
+                sum_b.add(weight[k], value_b);
+                sum_a.store(at_a);
+                sum_b.store(at_b);
             }
         }
     });
 }
 
-void slice24(int count, Corners corners, const float* v16, const float* v8, const float* b16, const float* b8, float* out, int stride) {
-    with_corners(corners.per_point, [=](auto constant) __attribute__((always_inline)) {
-        const int per_point = constant.value ? constant.value : corners.per_point;
-        const uint32_t* row = corners.row;
-        const float* weight = corners.weight;
-        for (int p = 0; p < count; ++p, row += per_point, weight += per_point) {
-            auto sum = b16 ? Row<16>::load(b16 + p * 16) : Row<16>::zero();
-            auto sum8 = b8 ? Row<8>::load(b8 + p * 8) : Row<8>::zero();
-            for (int k = 0; k < per_point; ++k) {
-                sum.add(weight[k], Row<16>::load(v16 + int64_t{row[k]} * 16));
-                sum8.add(weight[k], Row<8>::load(v8 + int64_t{row[k]} * 8));
-            }
-            sum.store(out + int64_t{p} * stride);
-            sum8.store(out + int64_t{p} * stride + 16);
-        }
+// Calls body(width of a block, width of the one after it or 0, index of the block) until all blocks are done.
+template <class Body>
+DENSECRF_INLINE void in_pairs(Rows rows, const Body& body) {
+    int b = 0;
+    for (; b + 1 < rows.blocks; b += 2) {
+        if (rows.width[b + 1] == 16)
+            body(Constant<16>(), Constant<16>(), b);
+        else if (rows.width[b + 1] == 8)
+            body(Constant<16>(), Constant<8>(), b);
+        else
+            body(Constant<16>(), Constant<4>(), b);
+    }
+    if (b == rows.blocks) return;
+    switch (rows.width[b]) {
+        case 16:
+            return body(Constant<16>(), Constant<0>(), b);
+        case 8:
+            return body(Constant<8>(), Constant<0>(), b);
+        case 4:
+            return body(Constant<4>(), Constant<0>(), b);
+        default:
+            return body(Constant<1>(), Constant<0>(), b);
+    }
+}
+
+void slice(int count, Corners corners, Rows values, Rows base, int64_t first, float* out, int stride) {
+    in_pairs(values, [=](auto a, auto b, int block) __attribute__((always_inline)) {
+        slice_blocks<a.value, b.value>(count, corners, values, base, first, block, out + 16 * block, stride);
     });
 }
-void splat24(int count, Corners corners, const float* in, int stride, float* v16, float* v8) {
-    with_corners(corners.per_point, [=](auto constant) __attribute__((always_inline)) {
-        const int per_point = constant.value ? constant.value : corners.per_point;
-        const uint32_t* row = corners.row;
-        const float* weight = corners.weight;
-        for (int p = 0; p < count; ++p, row += per_point, weight += per_point) {
-            const auto value = Row<16>::load(in + int64_t{p} * stride);
-            const auto value8 = Row<8>::load(in + int64_t{p} * stride + 16);
-            for (int k = 0; k < per_point; ++k) {
-                float* at = v16 + int64_t{row[k]} * 16;
-                float* at8 = v8 + int64_t{row[k]} * 8;
-                auto sum = Row<16>::load(at);
-                auto sum8 = Row<8>::load(at8);
-                sum.add(weight[k], value);
-                sum8.add(weight[k], value8);
-                sum.store(at);
-                sum8.store(at8);
-            }
-        }
+
+void splat(int count, Corners corners, const float* in, int stride, Rows values) {
+    in_pairs(values, [=](auto a, auto b, int block) __attribute__((always_inline)) {
+        splat_blocks<a.value, b.value>(count, corners, in + 16 * block, stride, values, block);
     });
 }
 
 // Reads one row ahead and remembers half of the row behind, so chains are blurred in place. At the end of a
 // chain the half becomes zero: no branch, though chains are two or three rows long.
 template <int kWidth>
-void blur(int64_t count, const uint32_t* chain, float* values) {
-    constexpr int64_t kAhead = 64;
+void blur_block(int64_t count, const uint32_t* chain, float* values) {
     if (count == 0) return;
     const float half_unless_last[2] = {0.5f, 0.0f};
     auto before = Row<kWidth>::zero();
@@ -176,8 +195,7 @@ void blur(int64_t count, const uint32_t* chain, float* values) {
         const float half = half_unless_last[chain[t] >> 31];
         const uint32_t following = chain[t + 1 < count ? t + 1 : t] & ~kLastOfChain;
         // Into L2: many more of these can be under way than of those into L1.
-        if (t + kAhead < count)
-            __builtin_prefetch(values + int64_t{chain[t + kAhead] & ~kLastOfChain} * kWidth, 0, 2);
+        __builtin_prefetch(values + int64_t{chain[t + kFetchAhead] & ~kLastOfChain} * kWidth, 0, 2);
         float* next_at = values + int64_t{following} * kWidth;
         const auto next = Row<kWidth>::load(next_at);
         auto sum = here;
@@ -188,6 +206,19 @@ void blur(int64_t count, const uint32_t* chain, float* values) {
         sum.store(at);
         at = next_at;
         here = next;
+    }
+}
+
+void blur(int64_t count, const uint32_t* chain, int width, float* values) {
+    switch (width) {
+        case 16:
+            return blur_block<16>(count, chain, values);
+        case 8:
+            return blur_block<8>(count, chain, values);
+        case 4:
+            return blur_block<4>(count, chain, values);
+        default:
+            return blur_block<1>(count, chain, values);
     }
 }
 
@@ -209,7 +240,7 @@ DENSECRF_INLINE void read(Planes<const float> scores, int64_t first, int count, 
         const int points = count - p < 8 ? count - p : 8;
         F8 largest = broadcast8(-kHuge);
         for (int l = 0; l < scores.labels; ++l) {
-            const float* plane = scores.data + l * scores.points + first + p;
+            const float* plane = scores.plane(l) + first + p;
             const F8 v = convert(points == 8 ? load8(plane) : load_some(plane, points));
             largest = max8(largest, v);
             store8(scratch + 8 * l, v);
@@ -232,11 +263,15 @@ void read_probs(Planes<const float> scores, float clip, int64_t first, int count
 }
 
 // The same for one point, with the largest exponent taken out first: for sums that leave the range of a float.
-void softmax_shifted(int labels, float floor, const float* x, float* q, int stride) {
-    float largest = x[0], sum = 0;
-    for (int l = 1; l < labels; ++l) largest = x[l] > largest ? x[l] : largest;
+void softmax_shifted(int labels, float floor, const float* x, float rest, float* q, int stride) {
+    float largest = rest;
+    for (int l = 0; l < labels; ++l) largest = x[l] > largest ? x[l] : largest;
+    F8 e[1] = {max8(broadcast8(rest - largest), broadcast8(floor))};
+    exp2_8(e);
+    store8(q, e[0]);
+    float sum = q[0];
     for (int l = 0; l < stride; l += 8) {
-        F8 e[1] = {max8(load8(x + l) - largest, broadcast8(floor))};
+        e[0] = max8(load8(x + l) - largest, broadcast8(floor));
         exp2_8(e);
         store8(q + l, e[0]);
     }
@@ -244,11 +279,30 @@ void softmax_shifted(int labels, float floor, const float* x, float* q, int stri
     for (int l = 0; l < labels; ++l) q[l] /= sum;
 }
 
+// The sum over the labels of each of eight points [8][stride].
+DENSECRF_INLINE F8 sum_of_rows(const float* q, int stride) {
+    F8 sum[8];
+    for (int i = 0; i < 8; ++i) {
+        sum[i] = load8(q + i * stride);
+        for (int l = 8; l < stride; l += 8) sum[i] += load8(q + i * stride + l);
+    }
+    transpose8(sum);
+    return ((sum[0] + sum[1]) + (sum[2] + sum[3])) + ((sum[4] + sum[5]) + (sum[6] + sum[7]));
+}
+
+DENSECRF_INLINE float largest_of(F8 v) {
+    float lanes[8], largest = 0;
+    store8(lanes, v);
+    for (float lane : lanes) largest = lane > largest ? lane : largest;
+    return largest;
+}
+
 template <class Stride>
-DENSECRF_INLINE void softmax_groups(int count, int labels, float floor, const float* x, float* q, int any_stride,
-                                    Stride constant) {
+DENSECRF_INLINE float softmax_groups(int count, int labels, float floor, const float* x, const float* rest,
+                                     float* q, int any_stride, Stride constant) {
     const int stride = constant.value ? constant.value : any_stride;
     const F8 low = broadcast8(floor), high = broadcast8(127.0f);
+    F8 largest_share = broadcast8(0.0f);
     for (int p = 0; p < count; p += 8, x += 8 * stride, q += 8 * stride) {
         for (int i = 0; i < stride; i += 4) {  // eight rows of `stride`, four vectors at a time
             F8 e[4];
@@ -256,32 +310,67 @@ DENSECRF_INLINE void softmax_groups(int count, int labels, float floor, const fl
             exp2_8(e);
             for (int j = 0; j < 4; ++j) store8(q + 8 * (i + j), e[j]);
         }
-        F8 sum[8];
-        for (int i = 0; i < 8; ++i) {
-            sum[i] = load8(q + i * stride);
-            for (int l = 8; l < stride; l += 8) sum[i] += load8(q + i * stride + l);
+        F8 total = sum_of_rows(q, stride);
+        float rests[8] = {kAbsent, kAbsent, kAbsent, kAbsent, kAbsent, kAbsent, kAbsent, kAbsent};
+        if (rest) {
+            for (int i = 0; i < 8 && p + i < count; ++i) rests[i] = rest[p + i];
+            F8 e[1] = {max8(min8(load8(rests), high), low)};
+            exp2_8(e);
+            total += e[0];
+            float shares[8];
+            store8(shares, e[0] / total);
+            for (int i = count - p; i < 8; ++i) shares[i] = 0;  // no points there
+            largest_share = max8(largest_share, load8(shares));
         }
-        transpose8(sum);
-        const F8 total = ((sum[0] + sum[1]) + (sum[2] + sum[3])) + ((sum[4] + sum[5]) + (sum[6] + sum[7]));
         float inverse[8];
         store8(inverse, 1.0f / total);
         for (int i = 0; i < 8; ++i)
             for (int l = 0; l < stride; l += 8) store8(q + i * stride + l, load8(q + i * stride + l) * inverse[i]);
-        if (any8(less8(total, broadcast8(0x1p-20f)) | less8(broadcast8(0x1p100f), total)))
-            for (int i = 0; i < 8; ++i) softmax_shifted(labels, floor, x + i * stride, q + i * stride, stride);
+        if (!any8(less8(total, broadcast8(0x1p-20f)) | less8(broadcast8(0x1p100f), total))) continue;
+        float totals[8];
+        store8(totals, total);
+        for (int i = 0; i < 8; ++i)
+            if (!(totals[i] < 0x1p100f && totals[i] > 0x1p-20f))
+                softmax_shifted(labels, floor, x + i * stride, rests[i], q + i * stride, stride);
+    }
+    return largest_of(largest_share);
+}
+
+float softmax(int count, int labels, float floor, const float* x, const float* rest, float* q, int stride) {
+    switch (stride) {
+        case 8:
+            return softmax_groups(count, labels, floor, x, rest, q, stride, Constant<8>());
+        case 16:
+            return softmax_groups(count, labels, floor, x, rest, q, stride, Constant<16>());
+        case 24:
+            return softmax_groups(count, labels, floor, x, rest, q, stride, Constant<24>());
+        default:
+            return softmax_groups(count, labels, floor, x, rest, q, stride, Constant<0>());
     }
 }
 
-void softmax(int count, int labels, float floor, const float* x, float* q, int stride) {
-    switch (stride) {
-        case 8:
-            return softmax_groups(count, labels, floor, x, q, stride, Constant<8>());
-        case 16:
-            return softmax_groups(count, labels, floor, x, q, stride, Constant<16>());
-        case 24:
-            return softmax_groups(count, labels, floor, x, q, stride, Constant<24>());
-        default:
-            return softmax_groups(count, labels, floor, x, q, stride, Constant<0>());
+void sum_dropped(int count, const float* x, const float* dropped, float* rest, int stride) {
+    float e[8 * 8];
+    for (int p = 0; p < count; p += 8, x += 8 * stride) {
+        for (int i = 0; i < 8; ++i) {
+            F8 sum = broadcast8(0.0f);
+            for (int l = 0; l < stride; l += 8) {
+                F8 one[1] = {max8(load8(x + i * stride + l) + load8(dropped + l), broadcast8(-125.0f))};
+                exp2_8(one);
+                sum += one[0];
+            }
+            store8(e + 8 * i, sum);
+        }
+        const F8 total = log2_8(sum_of_rows(e, 8));
+        count - p < 8 ? store_some(rest + p, total, count - p) : store8(rest + p, total);
+    }
+}
+
+void raise(int count, const float* q, int stride, float* largest) {
+    for (int l = 0; l < stride; l += 8) {
+        F8 most = load8(largest + l);
+        for (int p = 0; p < count; ++p) most = max8(most, load8(q + p * stride + l));
+        store8(largest + l, most);
     }
 }
 
@@ -291,11 +380,12 @@ void read_values(Planes<const float> values, int64_t first, int count, float* q,
         for (int l = 0; l < stride; l += 8) {
             F8 row[8];
             for (int i = 0; i < 8; ++i) {
-                const float* plane = values.data + (l + i) * values.points + first + p;
-                if (l + i >= values.labels)
+                if (l + i >= values.labels) {
                     row[i] = broadcast8(0.0f);
-                else
-                    row[i] = points == 8 ? load8(plane) : load_some(plane, points);
+                    continue;
+                }
+                const float* plane = values.plane(l + i) + first + p;
+                row[i] = points == 8 ? load8(plane) : load_some(plane, points);
             }
             transpose8(row);
             for (int i = 0; i < points; ++i) store8(q + (p + i) * stride + l, row[i]);
@@ -311,10 +401,7 @@ float blend(int count, float keep, float* q, float* kept, int stride) {
         store8(q + i, after);
         store8(kept + i, after);
     }
-    float lanes[8], change = 0;
-    store8(lanes, largest);
-    for (float lane : lanes) change = lane > change ? lane : change;
-    return change;
+    return largest_of(largest);
 }
 
 void write(int count, const float* q, int stride, float scale, Planes<float> values, int64_t first) {
@@ -326,33 +413,38 @@ void write(int count, const float* q, int stride, float scale, Planes<float> val
             transpose8(row);
             const int labels = values.labels - l < 8 ? values.labels - l : 8;
             for (int i = 0; i < labels; ++i) {
-                float* plane = values.data + (l + i) * values.points + first + p;
+                float* plane = values.plane(l + i) + first + p;
                 points == 8 ? store8(plane, row[i]) : store_some(plane, row[i], points);
             }
         }
     }
 }
 
-void mix(int64_t rows, const float* matrix, int stride, const BlockKernels* blocks, float* const* values,
-         float* scratch) {
-    for (int64_t r = 0; r < rows; ++r) {
+void mix(int64_t count, const float* matrix, int stride, Rows rows, float* scratch) {
+    for (int64_t r = 0; r < count; ++r) {
         for (int l = 0; l < stride; l += 8) store8(scratch + l, broadcast8(0.0f));
-        int first = 0;
-        for (int b = 0; first < stride; first += blocks[b++].width) {
-            const float* row = values[b] + r * blocks[b].width;
-            for (int m = 0; m < blocks[b].width; ++m)
+        for (int b = 0, first = 0; b < rows.blocks; first += rows.width[b++]) {
+            const float* row = rows.values[b] + r * rows.width[b];
+            for (int m = 0; m < rows.width[b]; ++m)
                 for (int l = 0; l < stride; l += 8)
                     store8(scratch + l, load8(scratch + l) + row[m] * load8(matrix + (first + m) * stride + l));
         }
-        first = 0;
-        for (int b = 0; first < stride; first += blocks[b++].width)
-            std::memcpy(values[b] + r * blocks[b].width, scratch + first, blocks[b].width * sizeof(float));
+        for (int b = 0, first = 0; b < rows.blocks; first += rows.width[b++])
+            std::memcpy(rows.values[b] + r * rows.width[b], scratch + first, rows.width[b] * sizeof(float));
     }
 }
 
-template <int kWidth>
-constexpr BlockKernels block_kernels() {
-    return {kWidth, slice<kWidth>, splat<kWidth>, blur<kWidth>};
+// Of 1 / (1 + 2^-x) - 1 / (1 + 2^x), with nothing that could overflow.
+void difference(int count, const float* x, float* out) {
+    for (int p = 0; p < count; p += 8) {
+        const int points = count - p < 8 ? count - p : 8;
+        const F8 v = points == 8 ? load8(x + p) : load_some(x + p, points);
+        F8 e[1] = {max8(min8(v, broadcast8(0.0f) - v), broadcast8(-125.0f))};  // 2^-|x|
+        exp2_8(e);
+        const F8 size = (1.0f - e[0]) / (e[0] + 1.0f);
+        const F8 with_sign = select8(less8(v, broadcast8(0.0f)), broadcast8(0.0f) - size, size);
+        points == 8 ? store8(out + p, with_sign) : store_some(out + p, with_sign, points);
+    }
 }
 
 }  // namespace
@@ -360,15 +452,17 @@ constexpr BlockKernels block_kernels() {
 extern const Kernels DENSECRF_JOIN(kernels_, DENSECRF_ISA);
 const Kernels DENSECRF_JOIN(kernels_, DENSECRF_ISA) = {
     DENSECRF_STRING(DENSECRF_ISA),
-    block_kernels<1>(),
-    block_kernels<8>(),
-    block_kernels<16>(),
-    slice24, splat24,
+    slice,
+    splat,
+    blur,
     DENSECRF_JOIN(simplices_, DENSECRF_ISA),
     read_logits,
     read_probs,
     read_values,
     softmax,
+    sum_dropped,
+    raise,
+    difference,
     blend,
     write,
     mix,

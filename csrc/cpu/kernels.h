@@ -1,8 +1,10 @@
 // The inner loops, compiled once per instruction set and picked at run time. Raw pointers only: checks, sizes
 // and memory are the callers' business (lattice.cpp, mean_field.cpp).
 //
-// Rows hold the values of one vertex or one point, labels side by side, padded to a multiple of 8. They are
-// stored in label blocks of 16 or 8 (one cache line or half of one), each block an array [rows][width] of its own.
+// Rows hold the values of one vertex or one point, labels side by side. At points being worked on (a scratch) they
+// are padded to a multiple of 8 and lie `stride` apart. In large arrays they are cut into label blocks of 16, 8 or 4
+// (a cache line, half of one, a quarter), each block an array [rows][width] of its own; a single block of 1 holds
+// values that have no labels.
 #pragma once
 
 #include <cstdint>
@@ -12,6 +14,8 @@
 namespace densecrf::cpu {
 
 constexpr uint32_t kLastOfChain = 0x80000000u;
+constexpr int kFetchAhead = 64;
+constexpr float kAbsent = -256.0f;  // log2 of "no such label"
 
 // Where the values of a few points go to and come from: per point, `per_point` rows and their weights.
 struct Corners {
@@ -20,35 +24,37 @@ struct Corners {
     const float* weight;  // [points, per_point]
 };
 
-// Label-major scores or marginals: label l of point i lies at data[l * points + i].
+// Label-major scores or marginals: label l of point i lies at plane(l)[i].
 template <class T>
 struct Planes {
     T* data;
     int64_t points;
     int labels;
+    const int* which = nullptr;  // numbers of the planes meant, [labels]; null for the first ones
+
+    T* plane(int l) const { return data + (which ? which[l] : l) * points; }
 };
 
-struct BlockKernels {
-    int width;  // labels per row: 16, 8, or 1 (sums that have no labels)
-
-    // out[p] = base[p] + sum_k weight[p][k] * values[row[p][k]]; base [count][width] may be null. `stride` is
-    // from point to point in out.
-    void (*slice)(int count, Corners corners, const float* values, const float* base, float* out, int stride);
-
-    // values[row[p][k]] += weight[p][k] * in[p]
-    void (*splat)(int count, Corners corners, const float* in, int stride, float* values);
-
-    // One axis: row += (previous + next) / 2 along chains of neighbours, in place. `chain` lists rows in order;
-    // kLastOfChain marks a chain's last, and count ends with one.
-    void (*blur)(int64_t count, const uint32_t* chain, float* values);
+// Rows of all label blocks: block b of row r begins at values[b] + r * width[b].
+struct Rows {
+    int blocks;
+    const int* width;
+    float* const* values;
 };
 
 struct Kernels {
     const char* name;  // "avx512", "avx2", "baseline"
 
-    BlockKernels one, eight, sixteen;
-    void (*slice24)(int count, Corners corners, const float* v16, const float* v8, const float* b16, const float* b8, float* out, int stride);
-    void (*splat24)(int count, Corners corners, const float* in, int stride, float* v16, float* v8);
+    // out[p] = base[first + p] + sum_k weight[p][k] * values[row[p][k]]; without base if that has no blocks.
+    void (*slice)(int count, Corners corners, Rows values, Rows base, int64_t first, float* out, int stride);
+
+    // values[row[p][k]] += weight[p][k] * in[p]
+    void (*splat)(int count, Corners corners, const float* in, int stride, Rows values);
+
+    // One axis, one block: row += (previous + next) / 2 along chains of neighbours, in place. `chain` lists rows in
+    // order; kLastOfChain marks a chain's last, and count ends with one. Rows of the kFetchAhead entries beyond count
+    // are fetched into the cache: let them be what comes next.
+    void (*blur)(int64_t count, const uint32_t* chain, int width, float* values);
 
     void (*simplices)(int dims, const float* scale, const FeatureLanes& features, SimplexLanes& out);
 
@@ -62,8 +68,19 @@ struct Kernels {
     // The values as they are, zeros in the labels beyond L.
     void (*read_values)(Planes<const float> values, int64_t first, int count, float* q, int stride);
 
-    // q = 2^x / sum of 2^x, both [count rounded up to 8][stride]. Exponents below `floor` count as floor.
-    void (*softmax)(int count, int labels, float floor, const float* x, float* q, int stride);
+    // q = 2^x / (sum of 2^x + 2^rest), both [count rounded up to 8][stride]; rest [count] may be null. Exponents
+    // below `floor` count as floor. Returns the largest share of a rest in its sum.
+    float (*softmax)(int count, int labels, float floor, const float* x, const float* rest, float* q, int stride);
+
+    // rest[p] = log2 of the sum of 2^x[p][l] over the labels with dropped[l] = 0; those kept have -512. x [count
+    // rounded up to 8][stride].
+    void (*sum_dropped)(int count, const float* x, const float* dropped, float* rest, int stride);
+
+    // largest [stride] = max(largest, q over all points)
+    void (*raise)(int count, const float* q, int stride, float* largest);
+
+    // For two labels whose log-odds are x: out = q0 - q1, both [count].
+    void (*difference)(int count, const float* x, float* out);
 
     // q = keep * kept + (1 - keep) * q, and kept becomes the new q; both [count][stride]. Returns the largest
     // change.
@@ -72,9 +89,8 @@ struct Kernels {
     // scale * q -> values
     void (*write)(int count, const float* q, int stride, float scale, Planes<float> values, int64_t first);
 
-    // Rows of all label blocks times a matrix [stride][stride] over labels: row <- row * matrix. scratch [stride].
-    void (*mix)(int64_t rows, const float* matrix, int stride, const BlockKernels* blocks, float* const* values,
-                float* scratch);
+    // Rows times a matrix [stride][stride] over labels: row <- row * matrix. scratch [stride].
+    void (*mix)(int64_t count, const float* matrix, int stride, Rows rows, float* scratch);
 };
 
 // The best this machine runs, or the one that the environment variable DENSECRF_ISA names.

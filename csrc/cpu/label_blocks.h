@@ -1,5 +1,5 @@
-// Values of points or lattice vertices: one row each, L labels padded to a multiple of 8, cut into label blocks of
-// 16 (then 8). Block b is an array [rows][width] of its own, so a 16-wide row is exactly one cache line.
+// Values of points or lattice vertices: one row each, L labels cut into label blocks of 16, then 8 or 4. Block b is an
+// array [rows][width] of its own, so a 16-wide row is exactly one cache line.
 #pragma once
 
 #include <vector>
@@ -9,34 +9,49 @@
 
 namespace densecrf::cpu {
 
+// From row to row at points being worked on.
 inline int padded(int labels) {
     return (labels + 7) / 8 * 8;
 }
 
-inline std::vector<BlockKernels> label_blocks(int labels) {
-    std::vector<BlockKernels> blocks(padded(labels) / 16, kernels().sixteen);
-    if (padded(labels) % 16) blocks.push_back(kernels().eight);
-    return blocks;
+inline std::vector<int> label_blocks(int labels) {
+    std::vector<int> width(labels / 16, 16);
+    const int left = labels % 16;
+    if (left > 8)
+        width.push_back(16);
+    else if (left > 0)
+        width.push_back(left > 4 ? 8 : 4);
+    return width;
+}
+
+// Floats in a row of all blocks.
+inline int width_of(int labels) {
+    int width = 0;
+    for (const int block : label_blocks(labels)) width += block;
+    return width;
 }
 
 // All label blocks of a number of rows, in one allocation.
 class BlockedValues {
   public:
     BlockedValues() = default;
-    BlockedValues(const std::vector<BlockKernels>& blocks, int64_t rows) {
+    BlockedValues(const std::vector<int>& width, int64_t rows) : width_(width) {
         int64_t size = 0;
         std::vector<int64_t> offsets;
-        for (const BlockKernels& block : blocks) {
+        for (int w : width_) {
             offsets.push_back(size);
-            size += rows * block.width;
+            size += rows * w;
         }
         memory_ = Array<float>(static_cast<size_t>(size));
         for (int64_t offset : offsets) blocks_.push_back(memory_.data() + offset);
     }
-    float* const* blocks() const { return blocks_.data(); }
-    float* operator[](size_t block) const { return blocks_[block]; }
+    int blocks() const { return static_cast<int>(width_.size()); }
+    int width(int block) const { return width_[block]; }
+    float* row(int block, int64_t row) const { return blocks_[block] + row * width_[block]; }
+    Rows rows() const { return {blocks(), width_.data(), blocks_.data()}; }
 
   private:
+    std::vector<int> width_;
     Array<float> memory_;
     std::vector<float*> blocks_;
 };

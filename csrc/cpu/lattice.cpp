@@ -125,6 +125,10 @@ void Lattice::build(Team& team, int thread) {
         const Lap lap(team.profile(), Stage::kNeighbours);
         builders_[of.term]->link(of.phase, piece);
     });
+    team.each(thread, static_cast<int64_t>(phases.size()), [&](int64_t i) {
+        const Lap lap(team.profile(), Stage::kNeighbours);
+        builders_[phases[i].term]->close_gaps(phases[i].phase);
+    });
     team.once(thread, [&] { builders_.clear(); });
 
     team.once(thread, [&] { ones_ = Array<float>(rows_); });
@@ -133,7 +137,8 @@ void Lattice::build(Team& team, int thread) {
         splat_ones(static_cast<int>(p));
     });
     float* const ones[] = {ones_.data()};
-    blur(*this, {kernels().one}, ones, Stage::kNormalise, team, thread);
+    const int width = 1;
+    blur(*this, {1, &width, ones}, Stage::kNormalise, team, thread);
     team.each(thread, partitions, [&](int64_t p) {
         const Lap lap(team.profile(), Stage::kNormalise);
         weigh_corners(static_cast<int>(p));
@@ -173,8 +178,10 @@ void Lattice::splat_ones(int partition) {
             for (int r = 0; r <= term.dims; ++r) row_[i * corners_ + term.first_corner + r] += first;
     }
     const float one = 1.0f;
+    const int width = 1;
+    float* const ones[] = {ones_.data()};
     for (const Run* run = order_.begin(partition); run != order_.end(partition); ++run)
-        kernels().one.splat(run->count, splat_corners(run->start), &one, 0, ones_.data());
+        kernels().splat(run->count, splat_corners(run->start), &one, 0, {1, &width, ones});
 }
 
 void Lattice::weigh_corners(int partition) {
@@ -195,17 +202,20 @@ void Lattice::weigh_corners(int partition) {
     }
 }
 
-void blur_piece(const TermLattice& term, int at, int64_t piece, const BlockKernels& block, float* values) {
+void blur_piece(const TermLattice& term, int at, int64_t piece, int width, float* values) {
     const BlurPhase& phase = term.phases[at];
-    if (at == 0) collect(phase.shared[piece], block.width, values);
-    for (int axis = 0; axis < phase.axes; ++axis)
-        block.blur(phase.length_of(piece, axis), phase.chain_of(piece, axis), values);
-    if (&phase == &term.phases.back()) spread(phase.shared[piece], block.width, values);
+    if (at == 0) collect(phase.shared[piece], width, values);
+    const uint32_t* chain = phase.chain.data() + phase.first[piece];
+    for (int axis = 0; axis < phase.axes; ++axis) {
+        const uint32_t length = phase.length[piece * phase.axes + axis];
+        kernels().blur(length, chain, width, values);
+        chain += length;
+    }
+    if (&phase == &term.phases.back()) spread(phase.shared[piece], width, values);
 }
 
 // One label block through all phases before the next: a block may fit the cache where all of them do not.
-void blur_block(const Lattice& lattice, const BlockKernels& block, float* values, Stage stage, Team& team,
-                int thread) {
+void blur_block(const Lattice& lattice, int width, float* values, Stage stage, Team& team, int thread) {
     const std::vector<TermLattice>& terms = lattice.terms();
     size_t most = 0;
     for (const TermLattice& term : terms) most = std::max(most, term.phases.size());
@@ -215,14 +225,14 @@ void blur_block(const Lattice& lattice, const BlockKernels& block, float* values
             if (at < terms[t].phases.size()) now.push_back({t, static_cast<int>(at)});
         each_piece(terms, now, team, thread, [&](PhaseOfTerm of, int64_t piece) {
             const Lap lap(team.profile(), stage);
-            blur_piece(terms[of.term], of.phase, piece, block, values);
+            blur_piece(terms[of.term], of.phase, piece, width, values);
         });
     }
 }
 
-void blur(const Lattice& lattice, const std::vector<BlockKernels>& blocks, float* const* values, Stage stage,
-          Team& team, int thread) {
-    for (size_t b = 0; b < blocks.size(); ++b) blur_block(lattice, blocks[b], values[b], stage, team, thread);
+void blur(const Lattice& lattice, Rows values, Stage stage, Team& team, int thread) {
+    for (int b = 0; b < values.blocks; ++b)
+        blur_block(lattice, values.width[b], values.values[b], stage, team, thread);
 }
 
 }  // namespace densecrf::cpu

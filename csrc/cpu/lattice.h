@@ -57,10 +57,10 @@ class Lattice {
     }
 
     // The rows of a term that no earlier run of the partition touches: `first` up to `end`.
-    struct Rows {
+    struct RowRange {
         uint32_t first, end;
     };
-    Rows fresh_rows(size_t term, int partition, const Run& run) const {
+    RowRange fresh_rows(size_t term, int partition, const Run& run) const {
         const uint32_t* at = &fresh_[(order_.index_of(run) + partition) * lattices_.size() + term];
         return {at[0], at[lattices_.size()]};
     }
@@ -89,9 +89,8 @@ class Lattice {
     Array<float> ones_;          // [rows]; the response to ones, while building
 };
 
-// What makes the blur of a value [rows][width]: collect from shared rows, blur every axis, spread to them.
+// What makes the blur of values [rows]: collect from shared rows, blur every axis, spread to them.
 // Called by every thread of the team; counted towards `stage`.
-void blur(const Lattice& lattice, const std::vector<BlockKernels>& blocks, float* const* values, Stage stage,
-          Team& team, int thread);
+void blur(const Lattice& lattice, Rows values, Stage stage, Team& team, int thread);
 
 }  // namespace densecrf::cpu

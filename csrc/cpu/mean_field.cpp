@@ -6,117 +6,293 @@
 // The marginals Q of an iteration exist only for the points at hand, unless damping or a tolerance asks for those
 // of the iteration before. Everything is in units of log2, so the soft-max is a power of two; messages arrive in
 // those units because the corner weights carry the factor.
+//
+// With a label tolerance, labels that stay below it everywhere leave the lattice (label_set.h). The pass of an
+// iteration then slices for one set of labels and splats for the same or a smaller one:
+//
+//     iteration 0     all labels
+//     iteration 1     marginals are written out first, and all points looked at before labels are chosen
+//     from then on    fewer if the iteration before shows that they fit narrower rows; all again, should the
+//                     labels left out gain
 #include "mean_field.h"
 
 #include <algorithm>
 #include <atomic>
+#include <memory>
+
+#include "label_set.h"
 
 namespace densecrf::cpu {
 namespace {
 
-constexpr float kLog2e = 1.442695041f, kLn2 = 0.6931471806f;
+constexpr float kLog2e = 1.442695041f;
 
 // Marginals below 2^-60 count as 2^-60 on their way into the lattice: no denormal numbers, and no difference
 // that a float sum could show. The result itself is exact down to the smallest normal float.
 constexpr float kFloorInside = -60.0f, kFloorResult = -125.0f;
 
+// Labels hardly ever lose their last chance later than this: no need to look on.
+constexpr int kLastLook = 3;
+
+// A label that is likely somewhere at first will not drop out: where many are, looking at them is not worth it.
+constexpr float kLikely = 0.5f;
+
+std::vector<int> first_labels(int count) {
+    std::vector<int> labels(count);
+    for (int l = 0; l < count; ++l) labels[l] = l;
+    return labels;
+}
+
+bool keeps_marginals(const Inference& inference) {
+    return inference.damping > 0 || inference.tolerance > 0;
+}
+
 class MeanField {
   public:
-    MeanField(const Passes& passes, const Unary& unary, const Inference& inference, float* marginals)
-        : passes_(passes),
+    MeanField(const PointOrder& order, const Lattice& lattice, const Unary& unary, const Inference& inference,
+              float* marginals)
+        : order_(order),
+          lattice_(lattice),
           unary_(unary),
           inference_(inference),
-          keeps_marginals_(inference.damping > 0 || inference.tolerance > 0),
-          scores_{unary.scores, passes.order().points(), passes.labels()},
-          start_{inference.start, passes.order().points(), passes.labels()},
-          marginals_{marginals, passes.order().points(), passes.labels()} {
-        require_memory(inference_bytes(passes, inference));
-        if (inference.iterations == 0) return;
-        unaries_ = passes.point_values();
-        if (keeps_marginals_) kept_ = passes.point_values();
-        for (BlockedValues& values : values_) values = passes.lattice_values();
+          all_(order, lattice, first_labels(unary.labels), unary.labels),
+          stride_(all_.passes.stride()),
+          scores_{unary.scores, order.points(), unary.labels},
+          start_{inference.start, order.points(), unary.labels},
+          marginals_{marginals, order.points(), unary.labels},
+          selects_(inference.label_tolerance > 0 && !keeps_marginals(inference) && !inference.start &&
+                   !all_.passes.mixes()) {
+        if (keeps_marginals(inference)) kept_ = all_.passes.point_values();
+        if (selects_) largest_ = Array<float>(static_cast<size_t>(order.partitions()) * stride_);
     }
 
     // Called by every thread of the team; returns how many iterations ran.
     int run(Team& team, int thread) {
-        Scratch scratch(passes_.stride());
         const int n = inference_.iterations;
         for (int i = 0; i < n; ++i) {
             if (i > 0 && settled(team, thread)) {
-                each_run(team, thread, [&](const Run& run) { write_kept(run, scratch); });
+                write_kept(team, thread);
                 return i - 1;
             }
-            const BlockedValues& to = values_[(i + 1) % 2];
-            team.each(thread, passes_.order().partitions(), [&](int64_t p) {
-                passes_.clear(p, to);
-                passes_.for_each_run(p, [&](const Run& run) {
-                    if (&run + 1 < passes_.order().end(p)) { if (i > 0) passes_.expect(p, *(&run + 1), values_[i % 2]); passes_.expect(p, *(&run + 1), to); }
-                    find_marginals(i, run, kFloorInside, scratch, team.profile());
-                    const Lap lap(team.profile(), Stage::kSplat);
-                    passes_.splat(run, scratch.q.data(), to);
-                });
-            });
-            passes_.filter(to, team, thread);
+            team.once(thread, [&] { plan(i); });
+            looks_ ? look(team, thread) : iterate(i, team, thread);
+            to_->passes.filter(values_[(i + 1) % 2], team, thread);
         }
-        each_run(team, thread, [&](const Run& run) {
-            find_marginals(n, run, kFloorResult, scratch, team.profile());
-            const Lap lap(team.profile(), Stage::kWrite);
-            kernels().write(run.count, scratch.q.data(), passes_.stride(), 1.0f, marginals_, run.first);
-        });
+        write_result(team, thread);
         return n;
     }
 
   private:
+    // Calls body(partition, run) for every run of every partition.
     template <class Body>
     void each_run(Team& team, int thread, const Body& body) {
-        team.each(thread, passes_.order().partitions(), [&](int64_t p) { passes_.for_each_run(p, body); });
+        team.each(thread, order_.partitions(),
+                  [&](int64_t p) { all_.passes.for_each_run(p, [&](const Run& run) { body(p, run); }); });
     }
 
-    // Q after `iteration` iterations, for a run of points, into the scratch.
-    void find_marginals(int iteration, const Run& run, float floor, Scratch& scratch,
-                        Profile* profile) {
+    // ------------------------------------------------------------------------------- iterations
+
+    void iterate(int i, Team& team, int thread) {
+        const BlockedValues &from = values_[i % 2], &to = values_[(i + 1) % 2];
+        Scratch all(stride_), before(from_->passes.stride()), after(to_->passes.stride());
+        each_run(team, thread, [&](int64_t p, const Run& run) {
+            start_of_run(p, run, i > 0 ? &from : nullptr, to);
+            if (to_ == from_ || to_ == &all_) {
+                to_ == from_ ? find_marginals(i, run, kFloorInside, after, team.profile())
+                             : find_all_marginals(i, run, kFloorInside, all, before, team.profile());
+                splat(p, run, to_ == from_ ? after : all, to, i, team.profile());
+            } else {
+                find_marginals(i, run, kFloorInside, before, team.profile());
+                move_marginals(run, before, all, after);
+                splat(p, run, after, to, i, team.profile());
+            }
+        });
+    }
+
+    // Iteration 1 with a tolerance: the marginals of all labels go to the result's place and are looked at.
+    void look(Team& team, int thread) {
+        constexpr int i = 1;
+        {
+            Scratch scratch(stride_);
+            each_run(team, thread, [&](int64_t p, const Run& run) {
+                find_marginals(i, run, kFloorInside, scratch, team.profile());
+                const Lap lap(team.profile(), Stage::kWrite);
+                kernels().write(run.count, scratch.q.data(), stride_, 1.0f, marginals_, run.first);
+                if (&run == order_.begin(static_cast<int>(p))) std::fill_n(largest_of(p), stride_, 0.0f);
+                kernels().raise(run.count, scratch.q.data(), stride_, largest_of(p));
+            });
+        }
+        team.once(thread, [&] { prepare(i, next_set(i + 1)); });
+        const BlockedValues& to = values_[(i + 1) % 2];
+        Scratch all(stride_), after(to_->passes.stride());
+        const Planes<const float> planes{marginals_.data, marginals_.points, to_->passes.labels(),
+                                         to_->labels.data()};
+        each_run(team, thread, [&](int64_t p, const Run& run) {
+            start_of_run(p, run, nullptr, to);
+            if (to_ != &all_) {
+                all_.passes.recall(run, all_.unaries, all.x.data());
+                some_->take_unaries(run, all.x.data(), stride_, after);
+            }
+            kernels().read_values(planes, run.first, run.count, after.q.data(), to_->passes.stride());
+            splat(p, run, after, to, i, team.profile());
+        });
+    }
+
+    void start_of_run(int64_t p, const Run& run, const BlockedValues* from, const BlockedValues& to) {
+        if (&run == order_.begin(static_cast<int>(p))) to_->passes.clear(p, to);
+        if (from) from_->passes.expect_next(p, run, *from);
+        to_->passes.expect_next(p, run, to);
+    }
+
+    // Marginals in the scratch -> lattice; notes how large every label's are.
+    void splat(int64_t p, const Run& run, Scratch& scratch, const BlockedValues& to, int i, Profile* profile) {
+        const Lap lap(profile, Stage::kSplat);
+        to_->passes.splat(run, scratch.q.data(), to);
+        if (!selects_ || i > kLastLook) return;
+        if (&run == order_.begin(static_cast<int>(p))) std::fill_n(largest_of(p), stride_, 0.0f);
+        kernels().raise(run.count, scratch.q.data(), to_->passes.stride(), largest_of(p));
+    }
+
+    // Q after `iteration` iterations of the labels of `from_`, for a run of points, into the scratch.
+    void find_marginals(int iteration, const Run& run, float floor, Scratch& scratch, Profile* profile) {
         float *x = scratch.x.data(), *q = scratch.q.data();
-        const int stride = passes_.stride();
+        const Passes& passes = from_->passes;
         if (iteration > 0) {
             const Lap lap(profile, Stage::kSlice);
-            passes_.slice(run, values_[iteration % 2], &unaries_, x);
+            passes.slice(run, values_[iteration % 2], &from_->unaries, x);
         } else {
             const Lap lap(profile, Stage::kRead);
             read_scores(run, scratch);
-            if (inference_.iterations > 0) passes_.keep(run, x, unaries_);
+            if (inference_.iterations > 0) passes.keep(run, x, all_.unaries);
         }
         const Lap lap(profile, Stage::kSoftmax);
         if (iteration == 0 && inference_.start != nullptr)
-            kernels().read_values(start_, run.first, run.count, q, stride);
+            kernels().read_values(start_, run.first, run.count, q, passes.stride());
         else
-            kernels().softmax(run.count, passes_.labels(), floor, x, q, stride);
-        if (!keeps_marginals_ || inference_.iterations == 0) return;
+            note(rest_share_, kernels().softmax(run.count, passes.labels(), floor, x, rest_of(run), q, passes.stride()));
+        if (!keeps_marginals(inference_) || inference_.iterations == 0) return;
         if (iteration > 0) {
-            passes_.recall(run, kept_, x);
-            note(kernels().blend(run.count, inference_.damping, q, x, stride));
+            passes.recall(run, kept_, scratch.kept.data());
+            note(change_,
+                 kernels().blend(run.count, inference_.damping, q, scratch.kept.data(), passes.stride()));
         }
-        passes_.keep(run, q, kept_);
+        passes.keep(run, q, kept_);
+    }
+
+    // The same for all labels, where `from_` has only some: the others receive no messages.
+    void find_all_marginals(int iteration, const Run& run, float floor, Scratch& all, Scratch& some,
+                            Profile* profile) {
+        {
+            const Lap lap(profile, Stage::kSlice);
+            from_->passes.slice(run, values_[iteration % 2], nullptr, some.x.data());
+            all_.passes.recall(run, all_.unaries, all.x.data());
+            from_->add_to(run.count, some.x.data(), all.x.data(), stride_);
+        }
+        const Lap lap(profile, Stage::kSoftmax);
+        kernels().softmax(run.count, unary_.labels, floor, all.x.data(), nullptr, all.q.data(), stride_);
+    }
+
+    // Marginals of `from_`'s labels -> those of `to_`'s; takes its unaries on the way.
+    void move_marginals(const Run& run, const Scratch& before, Scratch& all, Scratch& after) {
+        std::fill_n(all.q.data(), all.q.size(), 0.0f);
+        from_->add_to(run.count, before.q.data(), all.q.data(), stride_);
+        all_.passes.recall(run, all_.unaries, all.x.data());
+        some_->take_unaries(run, all.x.data(), stride_, after);
+        std::fill_n(after.q.data(), after.q.size(), 0.0f);
+        to_->pick(run.count, all.q.data(), stride_, after.q.data());
     }
 
     void read_scores(const Run& run, Scratch& scratch) {
         float *x = scratch.x.data(), *columns = scratch.columns.data();
-        const int stride = passes_.stride();
         if (unary_.kind == Scores::kProbabilities)
-            kernels().read_probs(scores_, unary_.clip, run.first, run.count, x, stride, columns);
+            kernels().read_probs(scores_, unary_.clip, run.first, run.count, x, stride_, columns);
         else
             kernels().read_logits(scores_, unary_.kind == Scores::kLogits ? kLog2e : -kLog2e, run.first, run.count,
-                                  x, stride, columns);
+                                  x, stride_, columns);
     }
 
-    void write_kept(const Run& run, Scratch& scratch) {
-        passes_.recall(run, kept_, scratch.q.data());
-        kernels().write(run.count, scratch.q.data(), passes_.stride(), 1.0f, marginals_, run.first);
+    const float* rest_of(const Run& run) const { return from_->whole() ? nullptr : from_->rest.data() + run.start; }
+
+    // ------------------------------------------------------------------------------- label sets
+
+    float* largest_of(int64_t partition) { return largest_.data() + partition * stride_; }
+
+    // The largest marginal of every label of the set that was splatted last.
+    std::vector<float> largest() {
+        std::vector<float> all(to_->labels.size(), 0.0f);
+        for (int p = 0; p < order_.partitions(); ++p)
+            for (size_t l = 0; l < all.size(); ++l) all[l] = std::max(all[l], largest_of(p)[l]);
+        return all;
     }
 
-    // The largest change of a marginal in this iteration: the order of the notes does not matter.
-    void note(float change) {
-        float largest = change_.load(std::memory_order_relaxed);
-        while (change > largest && !change_.compare_exchange_weak(largest, change, std::memory_order_relaxed)) {
+    void plan(int i) {
+        looks_ = i == 1 && selects_ && worth_a_look();
+        if (!looks_) prepare(i, i == 0 ? &all_ : next_set(i));
+    }
+
+    bool worth_a_look() {
+        int likely = 0;
+        for (const float most : largest()) likely += most > kLikely;
+        return width_of(likely) < width_of(unary_.labels);
+    }
+
+    // Who takes part in iteration i: those above the tolerance in the one before, if that makes rows narrower.
+    LabelSet* next_set(int i) {
+        if (!selects_) return to_;
+        const float bound = inference_.label_tolerance * static_cast<float>(unary_.labels - to_->labels.size());
+        if (!to_->whole() && rest_share_.exchange(0) > bound) {
+            selects_ = false;  // the labels left out gain: back to all of them, for good
+            return &all_;
+        }
+        if (i - 1 > kLastLook) return to_;
+        const std::vector<float> most = largest();
+        std::vector<int> above;
+        for (size_t l = 0; l < most.size(); ++l)
+            if (most[l] > inference_.label_tolerance) above.push_back(to_->labels[l]);
+        if (above.empty() || width_of(static_cast<int>(above.size())) >= width_of(to_->passes.labels())) return to_;
+        before_ = std::move(some_);
+        some_ = std::make_unique<LabelSet>(order_, lattice_, std::move(above), unary_.labels);
+        return some_.get();
+    }
+
+    // Makes `set` the one that this iteration splats for.
+    void prepare(int i, LabelSet* set) {
+        from_ = to_;
+        to_ = set;
+        BlockedValues& to = values_[(i + 1) % 2];
+        if (to.blocks() == 0 || width_[(i + 1) % 2] != set->passes.labels()) {
+            to = BlockedValues();  // give the old ones back first
+            to = set->passes.lattice_values();
+            width_[(i + 1) % 2] = set->passes.labels();
+        }
+    }
+
+    // ------------------------------------------------------------------------------- results
+
+    void write_result(Team& team, int thread) {
+        const int n = inference_.iterations;
+        team.once(thread, [&] { from_ = to_; });
+        Scratch all(stride_), some(from_->passes.stride());
+        each_run(team, thread, [&](int64_t, const Run& run) {
+            from_->whole() ? find_marginals(n, run, kFloorResult, all, team.profile())
+                           : find_all_marginals(n, run, kFloorResult, all, some, team.profile());
+            const Lap lap(team.profile(), Stage::kWrite);
+            kernels().write(run.count, all.q.data(), stride_, 1.0f, marginals_, run.first);
+        });
+    }
+
+    void write_kept(Team& team, int thread) {
+        Scratch scratch(stride_);
+        each_run(team, thread, [&](int64_t, const Run& run) {
+            all_.passes.recall(run, kept_, scratch.q.data());
+            kernels().write(run.count, scratch.q.data(), stride_, 1.0f, marginals_, run.first);
+        });
+    }
+
+    // Raises a maximum: the order of the notes does not matter.
+    static void note(std::atomic<float>& most, float value) {
+        float seen = most.load(std::memory_order_relaxed);
+        while (value > seen && !most.compare_exchange_weak(seen, value, std::memory_order_relaxed)) {
         }
     }
 
@@ -130,64 +306,46 @@ class MeanField {
         return settled_;
     }
 
-    const Passes& passes_;
+    const PointOrder& order_;
+    const Lattice& lattice_;
     const Unary unary_;
     const Inference inference_;
-    const bool keeps_marginals_;
+    LabelSet all_;
+    std::unique_ptr<LabelSet> some_, before_;  // the set in use if it is not all_, and the one before it
+    LabelSet* from_ = &all_;                   // whose messages this iteration slices
+    LabelSet* to_ = &all_;                     // whose marginals it splats
+    const int stride_;                         // of all labels
     const Planes<const float> scores_, start_;
     const Planes<float> marginals_;
-    BlockedValues unaries_;    // [N], log2
+    bool selects_, looks_ = false;
     BlockedValues kept_;       // [N], the marginals of the iteration before
     BlockedValues values_[2];  // [lattice rows]; an iteration slices one and splats into the other
-    std::atomic<float> change_{0};
+    int width_[2] = {};        // labels they are for
+    Array<float> largest_;     // [partitions][stride], while labels are being chosen
+    std::atomic<float> change_{0}, rest_share_{0};
     int passes_seen_ = 0;
     bool settled_ = false;
 };
 
 }  // namespace
 
-size_t inference_bytes(const Passes& passes, const Inference& inference) {
+size_t inference_bytes(const PointOrder& order, const Lattice& lattice, int labels, const Inference& inference) {
     if (inference.iterations == 0) return 0;
-    const int64_t per_point = inference.damping > 0 || inference.tolerance > 0 ? 2 : 1;
-    return passes.bytes(per_point * passes.order().points() + 2 * passes.lattice().rows());
+    const int64_t rows = (keeps_marginals(inference) ? 2 : 1) * order.points() + 2 * lattice.rows();
+    return static_cast<size_t>(rows) * width_of(labels) * sizeof(float);
 }
 
-int infer(const Passes& passes, const Unary& unary, const Inference& inference, const Execution& execution,
-          float* marginals) {
-    MeanField mean_field(passes, unary, inference, marginals);
-    Team team(execution, passes.order().partitions());
+int infer(const PointOrder& order, const Lattice& lattice, const Unary& unary, const Inference& inference,
+          const Execution& execution, float* marginals) {
+    require_memory(inference_bytes(order, lattice, unary.labels, inference));
+    MeanField mean_field(order, lattice, unary, inference, marginals);
+    Team team(execution, order.partitions());
     int iterations = 0;
     team.run([&](int thread) {
         const int ran = mean_field.run(team, thread);
         if (thread == 0) iterations = ran;
     });
     return iterations;
-}
-
-void message(const Passes& passes, const float* values, const Execution& execution, float* out) {
-    const int64_t points = passes.order().points();
-    const Planes<const float> from{values, points, passes.labels()};
-    const Planes<float> to{out, points, passes.labels()};
-    const BlockedValues rows = passes.lattice_values();
-    Team team(execution, passes.order().partitions());
-    team.run([&](int thread) {
-        Scratch scratch(passes.stride());
-        float *x = scratch.x.data(), *q = scratch.q.data();
-        team.each(thread, passes.order().partitions(), [&](int64_t p) {
-            passes.for_each_run(p, [&](const Run& run) {
-                passes.clear_fresh(p, run, rows);
-                kernels().read_values(from, run.first, run.count, q, passes.stride());
-                passes.splat(run, q, rows);
-            });
-        });
-        passes.filter(rows, team, thread);
-        team.each(thread, passes.order().partitions(), [&](int64_t p) {
-            passes.for_each_run(p, [&](const Run& run) {
-                passes.slice(run, rows, nullptr, x);
-                kernels().write(run.count, x, passes.stride(), kLn2, to, run.first);
-            });
-        });
-    });
 }
 
 }  // namespace densecrf::cpu

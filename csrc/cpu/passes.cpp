@@ -1,5 +1,6 @@
 #include "passes.h"
 
+#include <algorithm>
 #include <cstring>
 
 namespace densecrf::cpu {
@@ -26,8 +27,10 @@ constexpr int64_t kRowsPerPiece = 1024;
 
 }  // namespace
 
-Scratch::Scratch(int stride) : x(kRunLength * stride), q(kRunLength * stride), columns(8 * stride) {
-    std::memset(x.data(), 0, x.size() * sizeof(float));  // rows beyond a run's end are read, not used
+Scratch::Scratch(int stride)
+    : x(kRunLength * stride), q(kRunLength * stride), kept(kRunLength * stride), columns(8 * stride) {
+    std::fill_n(x.data(), x.size(), kAbsent);
+    std::fill_n(kept.data(), kept.size(), 0.0f);
 }
 
 Passes::Passes(const PointOrder& order, const Lattice& lattice, int labels)
@@ -36,73 +39,55 @@ Passes::Passes(const PointOrder& order, const Lattice& lattice, int labels)
         matrices_.push_back(mixing_matrix(lattice.mixing(t), labels, stride_));
 }
 
+bool Passes::mixes() const {
+    for (const Array<float>& matrix : matrices_)
+        if (matrix.size()) return true;
+    return false;
+}
+
 void Passes::keep(const Run& run, const float* rows, const BlockedValues& points) const {
-    int first_label = 0;
-    for (size_t b = 0; b < blocks_.size(); first_label += blocks_[b++].width) {
-        const int width = blocks_[b].width;
+    for (int b = 0, label = 0; b < points.blocks(); label += points.width(b++))
         for (int p = 0; p < run.count; ++p)
-            std::memcpy(points[b] + (run.start + p) * width, rows + p * stride_ + first_label,
-                        width * sizeof(float));
-    }
+            std::copy_n(rows + p * stride_ + label, points.width(b), points.row(b, run.start + p));
 }
 
 void Passes::recall(const Run& run, const BlockedValues& points, float* rows) const {
-    int first_label = 0;
-    for (size_t b = 0; b < blocks_.size(); first_label += blocks_[b++].width) {
-        const int width = blocks_[b].width;
+    for (int b = 0, label = 0; b < points.blocks(); label += points.width(b++))
         for (int p = 0; p < run.count; ++p)
-            std::memcpy(rows + p * stride_ + first_label, points[b] + (run.start + p) * width,
-                        width * sizeof(float));
-    }
+            std::copy_n(points.row(b, run.start + p), points.width(b), rows + p * stride_ + label);
 }
 
 void Passes::clear(int64_t partition, const BlockedValues& values) const {
     for (const TermLattice& term : lattice_.terms()) {
         const int64_t first = term.first_row[partition], end = term.first_row[partition + 1];
-        for (size_t b = 0; b < blocks_.size(); ++b)
-            std::memset(values[b] + first * blocks_[b].width, 0, (end - first) * blocks_[b].width * sizeof(float));
+        for (int b = 0; b < values.blocks(); ++b)
+            std::memset(values.row(b, first), 0, (end - first) * values.width(b) * sizeof(float));
     }
 }
 
-void Passes::expect(int64_t partition, const Run& run, const BlockedValues& values) const {
+void Passes::expect_next(int64_t partition, const Run& run, const BlockedValues& values) const {
+    const Run& next = *(&run + 1);
+    if (&next == order_.end(static_cast<int>(partition))) return;
+    constexpr int kCacheLine = 64 / sizeof(float);
     for (size_t t = 0; t < lattice_.terms().size(); ++t) {
-        const Lattice::Rows rows = lattice_.fresh_rows(t, static_cast<int>(partition), run);
-        for (size_t b = 0; b < blocks_.size(); ++b) {
-            const float* end = values[b] + int64_t{rows.end} * blocks_[b].width;
-            for (const float* at = values[b] + int64_t{rows.first} * blocks_[b].width; at < end; at += 16)
+        const Lattice::RowRange rows = lattice_.fresh_rows(t, static_cast<int>(partition), next);
+        for (int b = 0; b < values.blocks(); ++b)
+            for (const float* at = values.row(b, rows.first); at < values.row(b, rows.end); at += kCacheLine)
                 __builtin_prefetch(at, 0, 2);
-        }
-    }
-}
-
-void Passes::clear_fresh(int64_t partition, const Run& run, const BlockedValues& values) const {
-    for (size_t t = 0; t < lattice_.terms().size(); ++t) {
-        const Lattice::Rows rows = lattice_.fresh_rows(t, static_cast<int>(partition), run);
-        for (size_t b = 0; b < blocks_.size(); ++b)
-            std::memset(values[b] + int64_t{rows.first} * blocks_[b].width, 0,
-                        (rows.end - rows.first) * blocks_[b].width * sizeof(float));
     }
 }
 
 void Passes::slice(const Run& run, const BlockedValues& values, const BlockedValues* base, float* x) const {
-    const Corners corners = lattice_.slice_corners(run.start);
-    int first_label = 0;
-    if (blocks_.size() == 2 && blocks_[1].width == 8) return kernels().slice24(run.count, corners, values[0], values[1], base ? (*base)[0] + run.start * 16 : nullptr, base ? (*base)[1] + run.start * 8 : nullptr, x, stride_);
-    for (size_t b = 0; b < blocks_.size(); first_label += blocks_[b++].width)
-        blocks_[b].slice(run.count, corners, values[b], base ? (*base)[b] + run.start * blocks_[b].width : nullptr,
-                         x + first_label, stride_);
+    kernels().slice(run.count, lattice_.slice_corners(run.start), values.rows(), base ? base->rows() : Rows{},
+                    run.start, x, stride_);
 }
 
 void Passes::splat(const Run& run, const float* q, const BlockedValues& values) const {
-    const Corners corners = lattice_.splat_corners(run.start);
-    int first_label = 0;
-    if (blocks_.size() == 2 && blocks_[1].width == 8) return kernels().splat24(run.count, corners, q, stride_, values[0], values[1]);
-    for (size_t b = 0; b < blocks_.size(); first_label += blocks_[b++].width)
-        blocks_[b].splat(run.count, corners, q + first_label, stride_, values[b]);
+    kernels().splat(run.count, lattice_.splat_corners(run.start), q, stride_, values.rows());
 }
 
 void Passes::filter(const BlockedValues& values, Team& team, int thread) const {
-    blur(lattice_, blocks_, values.blocks(), Stage::kBlur, team, thread);
+    blur(lattice_, values.rows(), Stage::kBlur, team, thread);
     for (size_t t = 0; t < matrices_.size(); ++t)
         if (matrices_[t].size()) mix(t, values, team, thread);
 }
@@ -112,10 +97,10 @@ void Passes::mix(size_t term, const BlockedValues& values, Team& team, int threa
     Array<float> scratch(stride_);
     team.each(thread, (end - first + kRowsPerPiece - 1) / kRowsPerPiece, [&](int64_t i) {
         const int64_t start = first + i * kRowsPerPiece;
-        std::vector<float*> rows;
-        for (size_t b = 0; b < blocks_.size(); ++b) rows.push_back(values[b] + start * blocks_[b].width);
-        kernels().mix(std::min(kRowsPerPiece, end - start), matrices_[term].data(), stride_, blocks_.data(),
-                      rows.data(), scratch.data());
+        std::vector<float*> piece;
+        for (int b = 0; b < values.blocks(); ++b) piece.push_back(values.row(b, start));
+        kernels().mix(std::min(kRowsPerPiece, end - start), matrices_[term].data(), stride_,
+                      {values.blocks(), values.rows().width, piece.data()}, scratch.data());
     });
 }
 

@@ -6,12 +6,14 @@
 
 namespace densecrf::cpu {
 
-// Room for one run of points: exponents x, marginals q [kRunLength, padded labels], and columns to transpose.
+// Room for one run of points: exponents x, marginals q and those kept from before [kRunLength, padded labels], and
+// columns to transpose. Labels that no block holds are absent from x and zero in `kept`, and stay so.
 struct Scratch {
     explicit Scratch(int stride);
-    Array<float> x, q, columns;
+    Array<float> x, q, kept, columns;
 };
 
+// The passes for so many labels: all of the caller's, or those that still matter.
 class Passes {
   public:
     Passes(const PointOrder& order, const Lattice& lattice, int labels);
@@ -20,11 +22,10 @@ class Passes {
     const Lattice& lattice() const { return lattice_; }
     int labels() const { return labels_; }
     int stride() const { return stride_; }  // labels, padded: from row to row in a scratch
-    const std::vector<BlockKernels>& blocks() const { return blocks_; }
+    bool mixes() const;                     // whether labels gain from other labels
 
     BlockedValues point_values() const { return {blocks_, order_.points()}; }
     BlockedValues lattice_values() const { return {blocks_, lattice_.rows()}; }
-    size_t bytes(int64_t rows) const { return static_cast<size_t>(rows) * stride_ * sizeof(float); }
 
     // Calls body(run) for every run of the partition.
     template <class Body>
@@ -33,16 +34,15 @@ class Passes {
         for (const Run* run = order_.begin(p); run != order_.end(p); ++run) body(*run);
     }
 
-    // rows [count][stride] of a scratch <-> rows of points.
+    // rows [count][stride] of a scratch <-> rows of points. Labels beyond L stay what they are in the scratch.
     void keep(const Run& run, const float* rows, const BlockedValues& points) const;
     void recall(const Run& run, const BlockedValues& points, float* rows) const;
 
+    // Zero, for a partition's own rows.
     void clear(int64_t partition, const BlockedValues& values) const;
-    void expect(int64_t partition, const Run& run, const BlockedValues& values) const;
 
-    // Zero, for the rows that the run is the first of its partition to touch: right before they are added to, so that
-    // they are in the cache then.
-    void clear_fresh(int64_t partition, const Run& run, const BlockedValues& values) const;
+    // Fetches into the cache what the next run is the first of the partition to look at.
+    void expect_next(int64_t partition, const Run& run, const BlockedValues& values) const;
 
     // x = base + what the lattice says; base may be null.
     void slice(const Run& run, const BlockedValues& values, const BlockedValues* base, float* x) const;
@@ -57,9 +57,8 @@ class Passes {
     const PointOrder& order_;
     const Lattice& lattice_;
     const int labels_, stride_;
-    const std::vector<BlockKernels> blocks_;
-    std::vector<Array<float>>
-        matrices_;  // [terms][stride][stride], transposed; empty where there is nothing to mix
+    const std::vector<int> blocks_;        // their widths
+    std::vector<Array<float>> matrices_;  // [terms][stride][stride], transposed; empty where nothing is to mix
 };
 
 }  // namespace densecrf::cpu

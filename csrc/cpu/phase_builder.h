@@ -2,6 +2,7 @@
 #pragma once
 
 #include <algorithm>
+#include <cstring>
 #include <numeric>
 
 #include "blur_plan.h"
@@ -38,24 +39,25 @@ class PhaseBuilder {
         while ((kRowsPerPiece << bits) < rows) ++bits;
         const size_t pieces = size_t{1} << bits;
         Array<uint32_t> piece(rows);
-        phase_.first.assign(pieces + 1, 0);
+        begin_.assign(pieces + 1, 0);
         for (size_t row = 0; row < rows; ++row) {
             piece[row] = bits ? static_cast<uint32_t>(fingerprint(keys[row]) >> (64 - bits)) : 0;
-            ++phase_.first[piece[row] + 1];
+            ++begin_[piece[row] + 1];
         }
-        std::partial_sum(phase_.first.begin(), phase_.first.end(), phase_.first.begin());
+        std::partial_sum(begin_.begin(), begin_.end(), begin_.begin());
         row_ = Array<uint32_t>(rows);
-        std::vector<size_t> place(phase_.first.begin(), phase_.first.end() - 1);
+        std::vector<size_t> place(begin_.begin(), begin_.end() - 1);
         for (size_t row = 0; row < rows; ++row) row_[place[piece[row]]++] = static_cast<uint32_t>(row);
-        phase_.chain = Array<uint32_t>(rows * phase_.axes);
+        phase_.chain = Array<uint32_t>(rows * phase_.axes + kFetchAhead);
+        phase_.first.resize(pieces);
         phase_.length.resize(pieces * phase_.axes);
         phase_.shared.resize(pieces);
     }
 
     // Chains and shared rows of a piece. The lowest row of a vertex is canonical, in every phase the same.
     void link(int64_t piece, const Key<kWords>* keys, uint32_t first_row) {
-        const size_t begin = phase_.first[piece];
-        const auto count = static_cast<uint32_t>(phase_.first[piece + 1] - begin);
+        const size_t begin = begin_[piece];
+        const auto count = static_cast<uint32_t>(begin_[piece + 1] - begin);
         const uint32_t* row = row_.data() + begin;
         std::vector<Key<kWords>> own(count);
         std::vector<uint8_t> repeats(count);
@@ -68,13 +70,29 @@ class PhaseBuilder {
             phase_.shared[piece].push_back({first_row + row[i], first_row + row[canonical]});
         }
         std::vector<uint32_t> next(count);
+        uint32_t* chain = phase_.chain.data() + begin * phase_.axes;
         for (int axis = 0; axis < phase_.axes; ++axis) {
             const Key<kWords> up = steps_.up[phase_.first_axis + axis];
             table.find_neighbours(own.data(), count, up, next.data());
             for (uint32_t i = 0; i < count; ++i) next[i] |= -uint32_t{repeats[i]};
-            uint32_t* chain = phase_.chain.data() + axis * phase_.rows() + begin;
-            phase_.length[piece * phase_.axes + axis] = write_chains(next, row, first_row, chain);
+            const uint32_t length = write_chains(next, row, first_row, chain);
+            phase_.length[piece * phase_.axes + axis] = length;
+            chain += length;
         }
+    }
+
+    // Chains were written where they had room whatever their length; moves them together.
+    void close_gaps(uint32_t first_row) {
+        uint32_t* end = phase_.chain.data();
+        for (size_t piece = 0; piece < phase_.first.size(); ++piece) {
+            phase_.first[piece] = end - phase_.chain.data();
+            size_t length = 0;
+            for (int axis = 0; axis < phase_.axes; ++axis) length += phase_.length[piece * phase_.axes + axis];
+            std::memmove(end, phase_.chain.data() + begin_[piece] * phase_.axes, length * sizeof(uint32_t));
+            end += length;
+        }
+        std::fill_n(end, kFetchAhead, first_row);
+        row_ = Array<uint32_t>();
     }
 
   private:
@@ -110,7 +128,8 @@ class PhaseBuilder {
     const KeySteps<kWords>& steps_;
     BlurPhase& phase_;
     uint64_t weight_[kMaxDims];
-    Array<uint32_t> row_;  // [rows], piece by piece
+    std::vector<size_t> begin_;  // [pieces + 1]: where the rows of a piece begin
+    Array<uint32_t> row_;        // [rows], piece by piece
 };
 
 }  // namespace densecrf::cpu

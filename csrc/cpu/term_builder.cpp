@@ -56,6 +56,8 @@ class TypedTermBuilder final : public TermBuilder {
 
     void link(int phase, int64_t piece) override { phases_[phase].link(piece, keys_.data(), first_row()); }
 
+    void close_gaps(int phase) override { phases_[phase].close_gaps(first_row()); }
+
   private:
     // The vertices of the point before: neighbours in the picture often lie in the same simplex.
     struct Walk {

@@ -29,9 +29,10 @@ class TermBuilder {
     // Once lattice.first_row is known.
     virtual void join_partitions() = 0;
 
-    // Per phase of the blur: rows to pieces. Then per piece: its chains.
+    // Per phase of the blur: rows to pieces. Then per piece: its chains. Then per phase again: chains end to end.
     virtual void sort(int phase) = 0;
     virtual void link(int phase, int64_t piece) = 0;
+    virtual void close_gaps(int phase) = 0;
 };
 
 // `lattice` must outlive the builder, as must all the rest.
