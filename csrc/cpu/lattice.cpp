@@ -2,10 +2,9 @@
 
 #include <algorithm>
 #include <cmath>
-#include <cstring>
 #include <stdexcept>
 
-#include "term_builder.h"
+#include "spatial_cache.h"
 
 namespace densecrf::cpu {
 namespace {
@@ -40,64 +39,45 @@ bool folds(const Term& term) {
     return term.compatibility.kind == Compatibility::Kind::kPotts && term.compatibility.values[0] > 0;
 }
 
-// Shared row -> canonical row, or back, for one piece and one label block.
-void collect(const std::vector<SharedRow>& shared, int width, float* values) {
-    for (const SharedRow& s : shared) {
-        const float* from = values + int64_t{s.row} * width;
-        float* to = values + int64_t{s.canonical} * width;
-        for (int i = 0; i < width; ++i) to[i] += from[i];
-    }
-}
-
-void spread(const std::vector<SharedRow>& shared, int width, float* values) {
-    for (const SharedRow& s : shared)
-        std::copy_n(values + int64_t{s.canonical} * width, width, values + int64_t{s.row} * width);
-}
-
-struct PhaseOfTerm {
-    size_t term;
-    int phase;
-};
-
-std::vector<PhaseOfTerm> all_phases(const std::vector<TermLattice>& terms) {
-    std::vector<PhaseOfTerm> all;
-    for (size_t t = 0; t < terms.size(); ++t)
-        for (size_t p = 0; p < terms[t].phases.size(); ++p) all.push_back({t, static_cast<int>(p)});
-    return all;
-}
-
-// Calls body(phase of term, piece) for every piece of these phases, and waits for all.
-template <class Body>
-void each_piece(const std::vector<TermLattice>& terms, const std::vector<PhaseOfTerm>& phases, Team& team,
-                int thread, const Body& body) {
-    const auto pieces = [&](PhaseOfTerm of) { return terms[of.term].phases[of.phase].pieces(); };
-    int64_t count = 0;
-    for (const PhaseOfTerm of : phases) count += pieces(of);
-    team.each(thread, count, [&](int64_t piece) {
-        size_t i = 0;
-        for (; piece >= pieces(phases[i]); ++i) piece -= pieces(phases[i]);
-        body(phases[i], piece);
-    });
+bool is_spatial(const Term& term) {
+    return term.channel_sigma.empty();
 }
 
 }  // namespace
 
-Lattice::Lattice(const PointOrder& order, const Grid& grid, const std::vector<Term>& terms) : order_(order) {
-    for (const Term& term : terms)
-        if (term.compatibility.kind != Compatibility::Kind::kPotts || term.compatibility.values[0] != 0)
-            terms_.push_back(term);
-    lattices_.resize(terms_.size());
-    for (size_t t = 0; t < terms_.size(); ++t) {
-        lattices_[t].dims = terms_[t].dims();
-        lattices_[t].first_corner = corners_;
-        corners_ += terms_[t].dims() + 1;
-        builders_.push_back(make_term_builder(order, grid, terms_[t], lattices_[t]));
-        mixing_.push_back(folds(terms_[t]) ? Compatibility{} : terms_[t].compatibility);
+Lattice::Lattice(const PointOrder& order, const Grid& grid, const std::vector<Term>& terms)
+    : order_(order), grid_(grid) {
+    for (const Term& term : terms) {
+        if (term.compatibility.kind == Compatibility::Kind::kPotts && term.compatibility.values[0] == 0) continue;
+        terms_.push_back(term);
+        corners_ += term.dims() + 1;
+        mixing_.push_back(folds(term) ? Compatibility{} : term.compatibility);
     }
     allocate_corners();
+    for (size_t t = 0; t < terms_.size(); ++t) {
+        lattices_.push_back(is_spatial(terms_[t]) ? find_spatial(grid, terms_[t]) : nullptr);
+        if (lattices_[t]) continue;
+        auto lattice = std::make_shared<TermLattice>();
+        building_.push_back({t, lattice, make_term_builder(order, grid, terms_[t], *lattice)});
+        lattices_[t] = std::move(lattice);
+    }
 }
 
-Lattice::~Lattice() = default;
+bool Lattice::normalised() const {
+    for (const Term& term : terms_)
+        if (term.normalization == Normalization::kNone) return false;
+    return true;
+}
+
+Lattice::RowRange Lattice::partition_rows(size_t term, int64_t partition) const {
+    const uint32_t* at = &placed_[term].lattice->first_row[partition];
+    return {placed_[term].first_row + at[0], placed_[term].first_row + at[1]};
+}
+
+Lattice::RowRange Lattice::fresh_rows(size_t term, int64_t partition, const Run& run) const {
+    const uint32_t* at = &placed_[term].lattice->fresh[order_.index_of(run) + partition];
+    return {placed_[term].first_row + at[0], placed_[term].first_row + at[1]};
+}
 
 void Lattice::allocate_corners() {
     bool same_weights = true;
@@ -105,134 +85,104 @@ void Lattice::allocate_corners() {
     const size_t size = static_cast<size_t>(order_.points()) * corners_;
     require_memory(size * (sizeof(uint32_t) + (same_weights ? 1 : 2) * sizeof(float)));
     row_ = Array<uint32_t>(size);
-    fresh_ = Array<uint32_t>((order_.runs() + order_.partitions()) * terms_.size());
     splat_weight_ = Array<float>(size);
     if (!same_weights) slice_weight_ = Array<float>(size);
 }
 
 void Lattice::build(Team& team, int thread) {
-    const int partitions = order_.partitions();
-    const int terms = static_cast<int>(terms_.size());
-    team.each(thread, int64_t{terms} * partitions,
-              [&](int64_t i) { builders_[i % terms]->embed(static_cast<int>(i / terms), corner_store(i % terms), team.profile()); });
-    team.once(thread, [&] { number_rows(); });
-    const std::vector<PhaseOfTerm> phases = all_phases(lattices_);
-    team.each(thread, static_cast<int64_t>(phases.size()), [&](int64_t i) {
-        const Lap lap(team.profile(), Stage::kNeighbours);
-        builders_[phases[i].term]->sort(phases[i].phase);
-    });
-    each_piece(lattices_, phases, team, thread, [&](PhaseOfTerm of, int64_t piece) {
-        const Lap lap(team.profile(), Stage::kNeighbours);
-        builders_[of.term]->link(of.phase, piece);
-    });
-    team.each(thread, static_cast<int64_t>(phases.size()), [&](int64_t i) {
-        const Lap lap(team.profile(), Stage::kNeighbours);
-        builders_[phases[i].term]->close_gaps(phases[i].phase);
-    });
-    team.once(thread, [&] { builders_.clear(); });
-
-    team.once(thread, [&] { ones_ = Array<float>(rows_); });
-    team.each(thread, partitions, [&](int64_t p) {
-        const Lap lap(team.profile(), Stage::kNormalise);
-        splat_ones(static_cast<int>(p));
-    });
-    float* const ones[] = {ones_.data()};
-    const int width = 1;
-    blur(*this, {1, &width, ones}, Stage::kNormalise, team, thread);
-    team.each(thread, partitions, [&](int64_t p) {
+    if (!building_.empty()) build_terms(team, thread);
+    team.once(thread, [&] { place_terms(); });
+    team.each(thread, order_.partitions(), [&](int64_t p) {
         const Lap lap(team.profile(), Stage::kNormalise);
         weigh_corners(static_cast<int>(p));
     });
-    team.once(thread, [&] { ones_ = Array<float>(); });
+    team.once(thread, [&] { finish(); });
 }
 
-CornerStore Lattice::corner_store(size_t term) {
-    return {row_.data(), splat_weight_.data(), corners_, fresh_.data() + term, terms_.size()};
-}
+void Lattice::build_terms(Team& team, int thread) {
+    const int terms = static_cast<int>(building_.size());
+    // Calls body(builder, i) for i below count(lattice), for every term; counts towards a stage.
+    const auto each = [&](Stage stage, const auto& count, const auto& body) {
+        int64_t most = 0;
+        for (const Fresh& fresh : building_) most = std::max<int64_t>(most, count(*fresh.lattice));
+        team.each(thread, most * terms, [&](int64_t i) {
+            const Fresh& fresh = building_[i % terms];
+            if (i / terms >= count(*fresh.lattice)) return;
+            const Lap lap(team.profile(), stage);
+            body(*fresh.builder, static_cast<int>(i / terms));
+        });
+    };
+    const auto partitions = [&](const TermLattice&) { return order_.partitions(); };
+    const auto phases = [](const TermLattice& lattice) { return static_cast<int>(lattice.phases.size()); };
 
-void Lattice::number_rows() {
-    for (size_t t = 0; t < lattices_.size(); ++t) {
-        std::vector<uint32_t>& first = lattices_[t].first_row;
-        for (int p = 0; p <= order_.partitions(); ++p) {
-            if (rows_ >= kLastOfChain)
-                throw std::length_error("this picture needs more than 2^31 lattice vertices; use tiles");
-            first.push_back(static_cast<uint32_t>(rows_));
-            if (p < order_.partitions()) rows_ += builders_[t]->partition_rows(p);
-        }
-        builders_[t]->join_partitions();
+    team.each(thread, int64_t{terms} * order_.partitions(), [&](int64_t i) {
+        building_[i % terms].builder->embed(static_cast<int>(i / terms), team.profile());
+    });
+    team.once(thread, [&] {
+        for (const Fresh& fresh : building_) fresh.builder->number_rows();
+    });
+    each(Stage::kNeighbours, phases, [](TermBuilder& builder, int phase) { builder.sort(phase); });
+    std::vector<PlacedLattice> alone;
+    for (const Fresh& fresh : building_) alone.push_back({fresh.lattice.get(), 0});
+    for (size_t at = 0; at < most_phases(alone); ++at)
+        each_piece(alone, at, team, thread, [&](size_t t, int64_t piece) {
+            const Lap lap(team.profile(), Stage::kNeighbours);
+            building_[t].builder->link(static_cast<int>(at), piece);
+        });
+    each(Stage::kNeighbours, phases, [](TermBuilder& builder, int phase) { builder.close_gaps(phase); });
+
+    each(Stage::kNormalise, partitions, [](TermBuilder& builder, int p) { builder.splat_ones(p); });
+    for (const Fresh& fresh : building_) {
+        const int width = 1;
+        float* const ones[] = {fresh.builder->ones()};
+        blur({{fresh.lattice.get(), 0}}, {1, &width, ones}, Stage::kNormalise, team, thread);
     }
+    each(Stage::kNormalise, partitions, [](TermBuilder& builder, int p) { builder.slice_ones(p); });
 }
 
-// Also turns the partition's own row numbers into those of the whole lattice.
-void Lattice::splat_ones(int partition) {
-    const int64_t start = order_.first_point(partition), end = order_.first_point(partition + 1);
-    const size_t first_run = order_.index_of(*order_.begin(partition)) + partition;
-    const size_t runs = order_.end(partition) - order_.begin(partition);
-    for (size_t t = 0; t < lattices_.size(); ++t) {
-        const TermLattice& term = lattices_[t];
-        for (size_t k = first_run; k <= first_run + runs; ++k)
-            fresh_[k * lattices_.size() + t] += term.first_row[partition];
-        const uint32_t first = term.first_row[partition];
-        std::memset(&ones_[first], 0, (term.first_row[partition + 1] - first) * sizeof(float));
-        for (int64_t i = start; i < end; ++i)
-            for (int r = 0; r <= term.dims; ++r) row_[i * corners_ + term.first_corner + r] += first;
+void Lattice::place_terms() {
+    for (const auto& lattice : lattices_) {
+        placed_.push_back({lattice.get(), rows_});
+        rows_ += lattice->rows();
     }
-    const float one = 1.0f;
-    const int width = 1;
-    float* const ones[] = {ones_.data()};
-    for (const Run* run = order_.begin(partition); run != order_.end(partition); ++run)
-        kernels().splat(run->count, splat_corners(run->start), &one, 0, {1, &width, ones});
+    if (rows_ >= int64_t{kLastOfChain})
+        throw std::length_error("this picture needs more than 2^31 lattice vertices; use tiles");
 }
 
 void Lattice::weigh_corners(int partition) {
+    int first_corner = 0;
     for (size_t t = 0; t < terms_.size(); ++t) {
-        const int dims = lattices_[t].dims;
+        const TermLattice& lattice = *lattices_[t];
+        const int corners = lattice.dims + 1;
         const float weight = folds(terms_[t]) ? terms_[t].compatibility.values[0] : 1.0f;
-        const float scale = slice_scale(dims), strength = weight * kLog2e * scale;
+        const float strength = weight * kLog2e * slice_scale(lattice.dims);
+        const auto first_row = static_cast<uint32_t>(placed_[t].first_row);
         for (int64_t i = order_.first_point(partition); i < order_.first_point(partition + 1); ++i) {
-            const int64_t at = i * corners_ + lattices_[t].first_corner;
-            float norm = 0;
-            for (int r = 0; r <= dims; ++r) norm += splat_weight_[at + r] * ones_[row_[at + r]];
-            const Factors f = factors(terms_[t].normalization, norm * scale, strength);
-            for (int r = 0; r <= dims; ++r) {
-                if (slice_weight_.size()) slice_weight_[at + r] = splat_weight_[at + r] * f.slice;
-                splat_weight_[at + r] *= f.splat;
+            const Factors f = factors(terms_[t].normalization, lattice.norm[i], strength);
+            for (int r = 0; r < corners; ++r) {
+                const int64_t from = i * corners + r, to = i * corners_ + first_corner + r;
+                row_[to] = first_row + lattice.row[from];
+                splat_weight_[to] = lattice.barycentric[from] * f.splat;
+                if (slice_weight_.size()) slice_weight_[to] = lattice.barycentric[from] * f.slice;
             }
         }
+        first_corner += corners;
     }
 }
 
-void blur_piece(const TermLattice& term, int at, int64_t piece, int width, float* values) {
-    const BlurPhase& phase = term.phases[at];
-    if (at == 0) collect(phase.shared[piece], width, values);
-    const uint32_t* chain = phase.chain.data() + phase.first[piece];
-    for (int axis = 0; axis < phase.axes; ++axis) {
-        const uint32_t length = phase.length[piece * phase.axes + axis];
-        kernels().blur(length, chain, width, values);
-        chain += length;
+// Lattices that may serve other pictures are kept; the others need their corners no more.
+void Lattice::finish() {
+    for (Fresh& fresh : building_) {
+        fresh.builder.reset();
+        if (is_spatial(terms_[fresh.term])) {
+            keep_spatial(grid_, terms_[fresh.term], fresh.lattice);
+        } else {
+            fresh.lattice->row = Array<uint32_t>();
+            fresh.lattice->barycentric = Array<float>();
+            fresh.lattice->norm = Array<float>();
+        }
     }
-    if (&phase == &term.phases.back()) spread(phase.shared[piece], width, values);
-}
-
-// One label block through all phases before the next: a block may fit the cache where all of them do not.
-void blur_block(const Lattice& lattice, int width, float* values, Stage stage, Team& team, int thread) {
-    const std::vector<TermLattice>& terms = lattice.terms();
-    size_t most = 0;
-    for (const TermLattice& term : terms) most = std::max(most, term.phases.size());
-    for (size_t at = 0; at < most; ++at) {
-        std::vector<PhaseOfTerm> now;
-        for (size_t t = 0; t < terms.size(); ++t)
-            if (at < terms[t].phases.size()) now.push_back({t, static_cast<int>(at)});
-        each_piece(terms, now, team, thread, [&](PhaseOfTerm of, int64_t piece) {
-            const Lap lap(team.profile(), stage);
-            blur_piece(terms[of.term], of.phase, piece, width, values);
-        });
-    }
-}
-
-void blur(const Lattice& lattice, Rows values, Stage stage, Team& team, int thread) {
-    for (int b = 0; b < values.blocks; ++b)
-        blur_block(lattice, values.width[b], values.values[b], stage, team, thread);
+    building_.clear();
 }
 
 }  // namespace densecrf::cpu

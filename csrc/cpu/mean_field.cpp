@@ -61,7 +61,7 @@ class MeanField {
           start_{inference.start, order.points(), unary.labels},
           marginals_{marginals, order.points(), unary.labels},
           selects_(inference.label_tolerance > 0 && !keeps_marginals(inference) && !inference.start &&
-                   !all_.passes.mixes()) {
+                   !all_.passes.mixes() && lattice.normalised()) {
         if (keeps_marginals(inference)) kept_ = all_.passes.point_values();
         if (selects_) largest_ = Array<float>(static_cast<size_t>(order.partitions()) * stride_);
     }

@@ -58,10 +58,10 @@ void Passes::recall(const Run& run, const BlockedValues& points, float* rows) co
 }
 
 void Passes::clear(int64_t partition, const BlockedValues& values) const {
-    for (const TermLattice& term : lattice_.terms()) {
-        const int64_t first = term.first_row[partition], end = term.first_row[partition + 1];
+    for (size_t t = 0; t < lattice_.terms().size(); ++t) {
+        const Lattice::RowRange rows = lattice_.partition_rows(t, partition);
         for (int b = 0; b < values.blocks(); ++b)
-            std::memset(values.row(b, first), 0, (end - first) * values.width(b) * sizeof(float));
+            std::memset(values.row(b, rows.first), 0, (rows.end - rows.first) * values.width(b) * sizeof(float));
     }
 }
 
@@ -70,7 +70,7 @@ void Passes::expect_next(int64_t partition, const Run& run, const BlockedValues&
     if (&next == order_.end(static_cast<int>(partition))) return;
     constexpr int kCacheLine = 64 / sizeof(float);
     for (size_t t = 0; t < lattice_.terms().size(); ++t) {
-        const Lattice::RowRange rows = lattice_.fresh_rows(t, static_cast<int>(partition), next);
+        const Lattice::RowRange rows = lattice_.fresh_rows(t, partition, next);
         for (int b = 0; b < values.blocks(); ++b)
             for (const float* at = values.row(b, rows.first); at < values.row(b, rows.end); at += kCacheLine)
                 __builtin_prefetch(at, 0, 2);
@@ -87,13 +87,14 @@ void Passes::splat(const Run& run, const float* q, const BlockedValues& values) 
 }
 
 void Passes::filter(const BlockedValues& values, Team& team, int thread) const {
-    blur(lattice_, values.rows(), Stage::kBlur, team, thread);
+    blur(lattice_.terms(), values.rows(), Stage::kBlur, team, thread);
     for (size_t t = 0; t < matrices_.size(); ++t)
         if (matrices_[t].size()) mix(t, values, team, thread);
 }
 
 void Passes::mix(size_t term, const BlockedValues& values, Team& team, int thread) const {
-    const int64_t first = lattice_.terms()[term].first_row.front(), end = lattice_.terms()[term].first_row.back();
+    const PlacedLattice& placed = lattice_.terms()[term];
+    const int64_t first = placed.first_row, end = first + placed.lattice->rows();
     Array<float> scratch(stride_);
     team.each(thread, (end - first + kRowsPerPiece - 1) / kRowsPerPiece, [&](int64_t i) {
         const int64_t start = first + i * kRowsPerPiece;

@@ -7,6 +7,7 @@
 
 #include "blur_plan.h"
 #include "hash_table.h"
+#include "kernels.h"
 
 namespace densecrf::cpu {
 
@@ -55,7 +56,7 @@ class PhaseBuilder {
     }
 
     // Chains and shared rows of a piece. The lowest row of a vertex is canonical, in every phase the same.
-    void link(int64_t piece, const Key<kWords>* keys, uint32_t first_row) {
+    void link(int64_t piece, const Key<kWords>* keys) {
         const size_t begin = begin_[piece];
         const auto count = static_cast<uint32_t>(begin_[piece + 1] - begin);
         const uint32_t* row = row_.data() + begin;
@@ -67,7 +68,7 @@ class PhaseBuilder {
             const uint32_t canonical = table.find_or_insert(own[i], own.data(), i);
             if (canonical == i) continue;
             repeats[i] = 1;
-            phase_.shared[piece].push_back({first_row + row[i], first_row + row[canonical]});
+            phase_.shared[piece].push_back({row[i], row[canonical]});
         }
         std::vector<uint32_t> next(count);
         uint32_t* chain = phase_.chain.data() + begin * phase_.axes;
@@ -75,14 +76,14 @@ class PhaseBuilder {
             const Key<kWords> up = steps_.up[phase_.first_axis + axis];
             table.find_neighbours(own.data(), count, up, next.data());
             for (uint32_t i = 0; i < count; ++i) next[i] |= -uint32_t{repeats[i]};
-            const uint32_t length = write_chains(next, row, first_row, chain);
+            const uint32_t length = write_chains(next, row, chain);
             phase_.length[piece * phase_.axes + axis] = length;
             chain += length;
         }
     }
 
     // Chains were written where they had room whatever their length; moves them together.
-    void close_gaps(uint32_t first_row) {
+    void close_gaps() {
         uint32_t* end = phase_.chain.data();
         for (size_t piece = 0; piece < phase_.first.size(); ++piece) {
             phase_.first[piece] = end - phase_.chain.data();
@@ -91,7 +92,7 @@ class PhaseBuilder {
             std::memmove(end, phase_.chain.data() + begin_[piece] * phase_.axes, length * sizeof(uint32_t));
             end += length;
         }
-        std::fill_n(end, kFetchAhead, first_row);
+        std::fill_n(end, kFetchAhead, 0);
         row_ = Array<uint32_t>();
     }
 
@@ -105,8 +106,7 @@ class PhaseBuilder {
     }
 
     // Every chain of two or more, from its first row on; returns how many entries that makes.
-    static uint32_t write_chains(const std::vector<uint32_t>& next, const uint32_t* row, uint32_t first_row,
-                                 uint32_t* chain) {
+    static uint32_t write_chains(const std::vector<uint32_t>& next, const uint32_t* row, uint32_t* chain) {
         const auto count = static_cast<uint32_t>(next.size());
         std::vector<uint8_t> has_previous(count + 1);  // and a place for those without a next to write to
         for (const uint32_t n : next) has_previous[std::min(n, count)] = 1;
@@ -118,8 +118,8 @@ class PhaseBuilder {
         }
         for (uint32_t c = 0; c < chains; ++c) {
             uint32_t i = starts[c];
-            for (; next[i] != kNoVertex; i = next[i]) chain[length++] = first_row + row[i];
-            chain[length++] = (first_row + row[i]) | kLastOfChain;
+            for (; next[i] != kNoVertex; i = next[i]) chain[length++] = row[i];
+            chain[length++] = row[i] | kLastOfChain;
         }
         return length;
     }

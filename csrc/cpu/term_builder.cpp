@@ -10,6 +10,8 @@
 namespace densecrf::cpu {
 namespace {
 
+constexpr int kOneColumn = 1;  // the width of values without labels
+
 template <int kWords>
 class TypedTermBuilder final : public TermBuilder {
   public:
@@ -21,42 +23,76 @@ class TypedTermBuilder final : public TermBuilder {
           lattice_(lattice),
           partition_keys_(order.partitions()) {
         for (int i = 0; i < layout.dims; ++i) scale_[i] = simplex_scale(layout.dims, i);
+        const size_t corners = static_cast<size_t>(order.points()) * (layout.dims + 1);
+        lattice_.dims = layout.dims;
         lattice_.phases = blur_phases(layout.dims);
         for (BlurPhase& phase : lattice_.phases) phases_.emplace_back(layout_, steps_, phase);
+        lattice_.row = Array<uint32_t>(corners);
+        lattice_.barycentric = Array<float>(corners);
+        lattice_.fresh = Array<uint32_t>(order.runs() + order.partitions());
     }
 
-    void embed(int partition, const CornerStore& corners, Profile* profile) override {
+    void embed(int partition, Profile* profile) override {
         const int64_t points = order_.first_point(partition + 1) - order_.first_point(partition);
         HashTable<kWords> table(static_cast<size_t>(points) / 2);
         Walk walk;
         std::vector<Key<kWords>>& keys = partition_keys_[partition];
-        uint32_t* fresh = corners.fresh + (order_.index_of(*order_.begin(partition)) + partition) * corners.terms;
-        for (const Run* run = order_.begin(partition); run != order_.end(partition); ++run, fresh += corners.terms) {
-            *fresh = static_cast<uint32_t>(keys.size());
-            embed_run(*run, corners, table, keys, walk, profile);
+        uint32_t* fresh = fresh_of(partition);
+        for (const Run* run = order_.begin(partition); run != order_.end(partition); ++run) {
+            *fresh++ = static_cast<uint32_t>(keys.size());
+            embed_run(*run, table, keys, walk, profile);
         }
         *fresh = static_cast<uint32_t>(keys.size());
     }
 
-    uint32_t partition_rows(int partition) const override {
-        return static_cast<uint32_t>(partition_keys_[partition].size());
-    }
-
-    void join_partitions() override {
-        keys_ = Array<Key<kWords>>(rows());
-        size_t row = 0;
+    void number_rows() override {
+        size_t rows = 0;
+        for (const std::vector<Key<kWords>>& keys : partition_keys_) {
+            lattice_.first_row.push_back(static_cast<uint32_t>(rows));
+            rows += keys.size();
+            if (rows >= kLastOfChain)
+                throw std::length_error("this picture needs more than 2^31 lattice vertices; use tiles");
+        }
+        lattice_.first_row.push_back(static_cast<uint32_t>(rows));
+        keys_ = Array<Key<kWords>>(rows);
+        Key<kWords>* to = keys_.data();
         for (std::vector<Key<kWords>>& keys : partition_keys_) {
-            std::copy(keys.begin(), keys.end(), keys_.data() + row);
-            row += keys.size();
+            to = std::copy(keys.begin(), keys.end(), to);
             std::vector<Key<kWords>>().swap(keys);
         }
+        ones_ = Array<float>(rows);
+        lattice_.norm = Array<float>(order_.points());
     }
 
     void sort(int phase) override { phases_[phase].sort(keys_.data(), keys_.size()); }
+    void link(int phase, int64_t piece) override { phases_[phase].link(piece, keys_.data()); }
+    void close_gaps(int phase) override { phases_[phase].close_gaps(); }
 
-    void link(int phase, int64_t piece) override { phases_[phase].link(piece, keys_.data(), first_row()); }
+    void splat_ones(int partition) override {
+        const uint32_t first = lattice_.first_row[partition];
+        const int64_t begin = order_.first_point(partition) * corners(),
+                      end = order_.first_point(partition + 1) * corners();
+        for (int64_t i = begin; i < end; ++i) lattice_.row[i] += first;
+        uint32_t* fresh = fresh_of(partition);
+        for (int64_t i = 0; i <= order_.end(partition) - order_.begin(partition); ++i) fresh[i] += first;
+        std::fill(ones() + first, ones() + lattice_.first_row[partition + 1], 0.0f);
+        const float one = 1.0f;
+        float* const column[] = {ones()};
+        for (const Run* run = order_.begin(partition); run != order_.end(partition); ++run)
+            kernels().splat(run->count, corners_of(*run), &one, 0, {1, &kOneColumn, column});
+    }
 
-    void close_gaps(int phase) override { phases_[phase].close_gaps(first_row()); }
+    float* ones() override { return ones_.data(); }
+
+    void slice_ones(int partition) override {
+        const float scale = slice_scale(layout_.dims);
+        float* const column[] = {ones()};
+        for (const Run* run = order_.begin(partition); run != order_.end(partition); ++run) {
+            float* norm = lattice_.norm.data() + run->start;
+            kernels().slice(run->count, corners_of(*run), {1, &kOneColumn, column}, Rows{}, 0, norm, 1);
+            for (int p = 0; p < run->count; ++p) norm[p] *= scale;
+        }
+    }
 
   private:
     // The vertices of the point before: neighbours in the picture often lie in the same simplex.
@@ -66,11 +102,16 @@ class TypedTermBuilder final : public TermBuilder {
         bool empty = true;
     };
 
-    uint32_t first_row() const { return lattice_.first_row.front(); }
-    size_t rows() const { return lattice_.first_row.back() - lattice_.first_row.front(); }
-
-    void embed_run(const Run& run, const CornerStore& corners, HashTable<kWords>& table,
-                   std::vector<Key<kWords>>& keys, Walk& walk, Profile* profile) {
+    int corners() const { return layout_.dims + 1; }
+    uint32_t* fresh_of(int partition) {
+        return lattice_.fresh.data() + order_.index_of(*order_.begin(partition)) + partition;
+    }
+    Corners corners_of(const Run& run) const {
+        return {corners(), lattice_.row.data() + run.start * corners(),
+                lattice_.barycentric.data() + run.start * corners()};
+    }
+    void embed_run(const Run& run, HashTable<kWords>& table, std::vector<Key<kWords>>& keys, Walk& walk,
+                   Profile* profile) {
         FeatureLanes features;
         SimplexLanes simplices;
         for (int done = 0; done < run.count; done += kLanes) {
@@ -82,9 +123,10 @@ class TypedTermBuilder final : public TermBuilder {
             }
             const Lap lap(profile, Stage::kVertices);
             for (int l = 0; l < count; ++l) {
-                const int64_t at = (run.start + done + l) * corners.per_point + lattice_.first_corner;
-                number_vertices(simplices, l, table, keys, walk, corners.row + at);
-                for (int r = 0; r <= layout_.dims; ++r) corners.weight[at + r] = simplices.barycentric[r][l];
+                const int64_t at = (run.start + done + l) * corners();
+                number_vertices(simplices, l, table, keys, walk, lattice_.row.data() + at);
+                for (int r = 0; r <= layout_.dims; ++r)
+                    lattice_.barycentric[at + r] = simplices.barycentric[r][l];
             }
         }
     }
@@ -120,6 +162,7 @@ class TypedTermBuilder final : public TermBuilder {
     std::vector<std::vector<Key<kWords>>> partition_keys_;  // [partitions][rows]
     Array<Key<kWords>> keys_;                               // [rows of the term]
     std::vector<PhaseBuilder<kWords>> phases_;
+    Array<float> ones_;  // [rows]
 };
 
 }  // namespace

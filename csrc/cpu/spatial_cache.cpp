@@ -1,0 +1,68 @@
+#include "spatial_cache.h"
+
+#include <algorithm>
+#include <list>
+#include <mutex>
+
+namespace densecrf::cpu {
+namespace {
+
+constexpr size_t kMostBytes = size_t{64} << 20;  // together; one of a 375 x 500 picture takes 5 to 10 MB
+
+struct Entry {
+    std::vector<int64_t> shape;
+    std::vector<float> sigma;
+    std::shared_ptr<const TermLattice> lattice;
+    size_t bytes;
+};
+
+size_t bytes_of(const TermLattice& lattice) {
+    size_t numbers = lattice.fresh.size() + lattice.row.size() + lattice.barycentric.size() + lattice.norm.size();
+    for (const BlurPhase& phase : lattice.phases) numbers += phase.chain.size();
+    return 4 * numbers;
+}
+
+// Recently used first.
+struct Cache {
+    std::mutex mutex;  // only ever tried, so that a child forked at any moment runs
+    std::list<Entry> entries;
+};
+
+Cache& cache() {
+    static Cache* kept = new Cache;  // never destroyed: models may outlive static objects
+    return *kept;
+}
+
+}  // namespace
+
+std::shared_ptr<const TermLattice> find_spatial(const Grid& grid, const Term& term) {
+    const std::unique_lock<std::mutex> lock(cache().mutex, std::try_to_lock);
+    if (!lock) return nullptr;
+    std::list<Entry>& entries = cache().entries;
+    for (auto entry = entries.begin(); entry != entries.end(); ++entry) {
+        if (entry->shape != grid.shape || entry->sigma != term.position_sigma) continue;
+        entries.splice(entries.begin(), entries, entry);
+        return entry->lattice;
+    }
+    return nullptr;
+}
+
+void keep_spatial(const Grid& grid, const Term& term, std::shared_ptr<const TermLattice> lattice) {
+    const size_t bytes = bytes_of(*lattice);
+    const std::unique_lock<std::mutex> lock(cache().mutex, std::try_to_lock);
+    if (!lock || bytes > kMostBytes / 2) return;
+    std::list<Entry>& entries = cache().entries;
+    entries.push_front({grid.shape, term.position_sigma, std::move(lattice), bytes});
+    size_t total = 0;
+    for (auto entry = entries.begin(); entry != entries.end();) {
+        total += entry->bytes;
+        entry = total > kMostBytes ? entries.erase(entry) : std::next(entry);
+    }
+}
+
+void forget_spatial() {
+    const std::unique_lock<std::mutex> lock(cache().mutex, std::try_to_lock);
+    if (lock) cache().entries.clear();
+}
+
+}  // namespace densecrf::cpu
