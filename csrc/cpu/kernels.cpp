@@ -15,6 +15,7 @@ void DENSECRF_JOIN(simplices_, DENSECRF_ISA)(int, const float*, const FeatureLan
 
 namespace {
 
+constexpr float kLog2e = 1.442695041f;
 constexpr float kHuge = 1e30f;      // keeps differences of logits finite
 
 // Floats in a register. With AVX-512 a 16-wide row is one register and one cache line.
@@ -313,14 +314,18 @@ DENSECRF_INLINE float softmax_groups(int count, int labels, float floor, const f
         F8 total = sum_of_rows(q, stride);
         float rests[8] = {kAbsent, kAbsent, kAbsent, kAbsent, kAbsent, kAbsent, kAbsent, kAbsent};
         if (rest) {
-            for (int i = 0; i < 8 && p + i < count; ++i) rests[i] = rest[p + i];
+            const int points = count - p < 8 ? count - p : 8;
+            std::memcpy(rests, rest + p, points * sizeof(float));
             F8 e[1] = {max8(min8(load8(rests), high), low)};
             exp2_8(e);
             total += e[0];
-            float shares[8];
-            store8(shares, e[0] / total);
-            for (int i = count - p; i < 8; ++i) shares[i] = 0;  // no points there
-            largest_share = max8(largest_share, load8(shares));
+            F8 share = e[0] / total;
+            if (points < 8) {  // rows beyond the last point are anything
+                float shares[8] = {};
+                store_some(shares, share, points);
+                share = load8(shares);
+            }
+            largest_share = max8(largest_share, share);
         }
         float inverse[8];
         store8(inverse, 1.0f / total);
@@ -434,16 +439,52 @@ void mix(int64_t count, const float* matrix, int stride, Rows rows, float* scrat
     }
 }
 
-// Of 1 / (1 + 2^-x) - 1 / (1 + 2^x), with nothing that could overflow.
+// Eight values from or to an array that may end before.
+DENSECRF_INLINE F8 load_points(const float* from, int points) {
+    return points >= 8 ? load8(from) : load_some(from, points);
+}
+DENSECRF_INLINE void store_points(float* to, F8 v, int points) {
+    points >= 8 ? store8(to, v) : store_some(to, v, points);
+}
+
+void read_odds(Planes<const float> scores, Scores kind, float clip, int64_t first, int count, float* x) {
+    for (int p = 0; p < count; p += 8) {
+        F8 a = load_points(scores.plane(0) + first + p, count - p);
+        F8 b = load_points(scores.plane(1) + first + p, count - p);
+        if (kind == Scores::kProbabilities) {
+            a = log2_8(max8(a, broadcast8(clip)));
+            b = log2_8(max8(b, broadcast8(clip)));
+        } else {
+            const float scale = kind == Scores::kLogits ? kLog2e : -kLog2e;
+            a = max8(min8(a * scale, broadcast8(kHuge)), broadcast8(-kHuge));
+            b = max8(min8(b * scale, broadcast8(kHuge)), broadcast8(-kHuge));
+        }
+        store_points(x + p, a - b, count - p);
+    }
+}
+
+// 2^-|x|: nothing that could overflow.
+DENSECRF_INLINE F8 odds_against(F8 x) {
+    F8 e[1] = {max8(min8(x, broadcast8(0.0f) - x), broadcast8(-125.0f))};
+    exp2_8(e);
+    return e[0];
+}
+
 void difference(int count, const float* x, float* out) {
     for (int p = 0; p < count; p += 8) {
-        const int points = count - p < 8 ? count - p : 8;
-        const F8 v = points == 8 ? load8(x + p) : load_some(x + p, points);
-        F8 e[1] = {max8(min8(v, broadcast8(0.0f) - v), broadcast8(-125.0f))};  // 2^-|x|
-        exp2_8(e);
-        const F8 size = (1.0f - e[0]) / (e[0] + 1.0f);
-        const F8 with_sign = select8(less8(v, broadcast8(0.0f)), broadcast8(0.0f) - size, size);
-        points == 8 ? store8(out + p, with_sign) : store_some(out + p, with_sign, points);
+        const F8 v = load_points(x + p, count - p), e = odds_against(v);
+        const F8 size = (1.0f - e) / (e + 1.0f);
+        store_points(out + p, select8(less8(v, broadcast8(0.0f)), broadcast8(0.0f) - size, size), count - p);
+    }
+}
+
+void write_odds(int count, const float* x, Planes<float> values, int64_t first) {
+    for (int p = 0; p < count; p += 8) {
+        const F8 v = load_points(x + p, count - p), e = odds_against(v);
+        const F8 likely = 1.0f / (e + 1.0f), unlikely = e * likely;
+        const I8 against = less8(v, broadcast8(0.0f));
+        store_points(values.plane(0) + first + p, select8(against, unlikely, likely), count - p);
+        store_points(values.plane(1) + first + p, select8(against, likely, unlikely), count - p);
     }
 }
 
@@ -462,7 +503,9 @@ const Kernels DENSECRF_JOIN(kernels_, DENSECRF_ISA) = {
     softmax,
     sum_dropped,
     raise,
+    read_odds,
     difference,
+    write_odds,
     blend,
     write,
     mix,

@@ -9,6 +9,7 @@
 
 #include <cstdint>
 
+#include "../problem.h"
 #include "simplices.h"
 
 namespace densecrf::cpu {
@@ -79,8 +80,10 @@ struct Kernels {
     // largest [stride] = max(largest, q over all points)
     void (*raise)(int count, const float* q, int stride, float* largest);
 
-    // For two labels whose log-odds are x: out = q0 - q1, both [count].
+    // For two labels, and x [count] the log2 of the odds of the first: from scores; to q0 - q1; to marginals.
+    void (*read_odds)(Planes<const float> scores, Scores kind, float clip, int64_t first, int count, float* x);
     void (*difference)(int count, const float* x, float* out);
+    void (*write_odds)(int count, const float* x, Planes<float> values, int64_t first);
 
     // q = keep * kept + (1 - keep) * q, and kept becomes the new q; both [count][stride]. Returns the largest
     // change.

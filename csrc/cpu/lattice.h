@@ -35,9 +35,10 @@ class Lattice {
     int corners() const { return corners_; }  // per point, over all terms
     const std::vector<PlacedLattice>& terms() const { return placed_; }
 
-    // What is left of a term's compatibility for the values to be multiplied with: kPotts means nothing, because a
-    // positive weight is in the corner weights.
+    // What is left of a term's compatibility for the values to be multiplied with, if anything is: a positive number is
+    // in the corner weights.
     const Compatibility& mixing(size_t term) const { return mixing_[term]; }
+    bool mixes(size_t term) const { return !mixing_[term].values.empty(); }
 
     // Whether every kernel is normalised, so that a message is no larger than what it is made of.
     bool normalised() const;

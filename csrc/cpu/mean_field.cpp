@@ -21,6 +21,7 @@
 #include <memory>
 
 #include "label_set.h"
+#include "two_labels.h"
 
 namespace densecrf::cpu {
 namespace {
@@ -47,6 +48,14 @@ bool keeps_marginals(const Inference& inference) {
     return inference.damping > 0 || inference.tolerance > 0;
 }
 
+// Whether a label sends messages to none but itself, and none larger than its marginals times the weights: what makes
+// labels that are small everywhere negligible.
+bool only_attract(const Lattice& lattice) {
+    for (size_t t = 0; t < lattice.terms().size(); ++t)
+        if (lattice.mixes(t)) return false;
+    return lattice.normalised();
+}
+
 class MeanField {
   public:
     MeanField(const PointOrder& order, const Lattice& lattice, const Unary& unary, const Inference& inference,
@@ -61,7 +70,7 @@ class MeanField {
           start_{inference.start, order.points(), unary.labels},
           marginals_{marginals, order.points(), unary.labels},
           selects_(inference.label_tolerance > 0 && !keeps_marginals(inference) && !inference.start &&
-                   !all_.passes.mixes() && lattice.normalised()) {
+                   only_attract(lattice)) {
         if (keeps_marginals(inference)) kept_ = all_.passes.point_values();
         if (selects_) largest_ = Array<float>(static_cast<size_t>(order.partitions()) * stride_);
     }
@@ -332,12 +341,17 @@ class MeanField {
 size_t inference_bytes(const PointOrder& order, const Lattice& lattice, int labels, const Inference& inference) {
     if (inference.iterations == 0) return 0;
     const int64_t rows = (keeps_marginals(inference) ? 2 : 1) * order.points() + 2 * lattice.rows();
-    return static_cast<size_t>(rows) * width_of(labels) * sizeof(float);
+    const int width = takes_two_labels(lattice, labels, inference) ? 1 : width_of(labels);
+    return static_cast<size_t>(rows) * width * sizeof(float);
 }
 
 int infer(const PointOrder& order, const Lattice& lattice, const Unary& unary, const Inference& inference,
           const Execution& execution, float* marginals) {
     require_memory(inference_bytes(order, lattice, unary.labels, inference));
+    if (takes_two_labels(lattice, unary.labels, inference)) {
+        infer_two_labels(order, lattice, unary, inference.iterations, execution, marginals);
+        return inference.iterations;
+    }
     MeanField mean_field(order, lattice, unary, inference, marginals);
     Team team(execution, order.partitions());
     int iterations = 0;

@@ -8,7 +8,6 @@ namespace {
 
 // The compatibility as a matrix [stride][stride] from the label that is around to the label that gains.
 Array<float> mixing_matrix(const Compatibility& compatibility, int labels, int stride) {
-    if (compatibility.kind == Compatibility::Kind::kPotts && compatibility.values.empty()) return {};
     Array<float> matrix(static_cast<size_t>(stride) * stride);
     std::memset(matrix.data(), 0, matrix.size() * sizeof(float));
     const std::vector<float>& v = compatibility.values;
@@ -36,13 +35,7 @@ Scratch::Scratch(int stride)
 Passes::Passes(const PointOrder& order, const Lattice& lattice, int labels)
     : order_(order), lattice_(lattice), labels_(labels), stride_(padded(labels)), blocks_(label_blocks(labels)) {
     for (size_t t = 0; t < lattice.terms().size(); ++t)
-        matrices_.push_back(mixing_matrix(lattice.mixing(t), labels, stride_));
-}
-
-bool Passes::mixes() const {
-    for (const Array<float>& matrix : matrices_)
-        if (matrix.size()) return true;
-    return false;
+        matrices_.push_back(lattice.mixes(t) ? mixing_matrix(lattice.mixing(t), labels, stride_) : Array<float>());
 }
 
 void Passes::keep(const Run& run, const float* rows, const BlockedValues& points) const {

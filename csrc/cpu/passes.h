@@ -22,7 +22,6 @@ class Passes {
     const Lattice& lattice() const { return lattice_; }
     int labels() const { return labels_; }
     int stride() const { return stride_; }  // labels, padded: from row to row in a scratch
-    bool mixes() const;                     // whether labels gain from other labels
 
     BlockedValues point_values() const { return {blocks_, order_.points()}; }
     BlockedValues lattice_values() const { return {blocks_, lattice_.rows()}; }
