@@ -8,9 +8,15 @@ namespace {
 constexpr int64_t kTileHeight = 64;
 constexpr int64_t kNarrow = 16;  // below this width tiles would make runs too short to be worth it
 
-// Every partition repeats the vertices it shares with others, so few; but enough to keep cores busy.
-constexpr int64_t kPointsPerPartition = 40 * 1024;
+// Every partition repeats the vertices it shares with others, so few; but enough to keep cores busy, and an even number
+// of them: three would leave one of two threads idle for a third of the time.
+constexpr int64_t kPointsPerPartition = 48 * 1024;
 constexpr int64_t kMaxPartitions = 64;
+
+int64_t partitions_for(int64_t points) {
+    const int64_t pairs = (points + kPointsPerPartition) / (2 * kPointsPerPartition);
+    return points < kPointsPerPartition / 2 ? 1 : std::clamp<int64_t>(2 * pairs, 2, kMaxPartitions);
+}
 
 }  // namespace
 
@@ -44,8 +50,7 @@ void PointOrder::add_run(int64_t first, int count) {
 }
 
 void PointOrder::cut_into_partitions() {
-    const int64_t wanted = std::clamp<int64_t>(points_ / kPointsPerPartition, 1, kMaxPartitions);
-    const size_t partitions = std::min(static_cast<size_t>(wanted), runs_.size());
+    const size_t partitions = std::min(static_cast<size_t>(partitions_for(points_)), runs_.size());
     for (size_t p = 0; p <= partitions; ++p) first_run_.push_back(runs_.size() * p / partitions);
 }
 
