@@ -34,16 +34,21 @@ inline int width_of(int labels) {
 // All label blocks of a number of rows, in one allocation.
 class BlockedValues {
   public:
-    BlockedValues() = default;
-    BlockedValues(const std::vector<int>& width, int64_t rows) : width_(width) {
-        int64_t size = 0;
-        std::vector<int64_t> offsets;
-        for (int w : width_) {
-            offsets.push_back(size);
-            size += rows * w;
+    // Room for these blocks, in the memory there is if that will do. What was there is lost.
+    void shape(const std::vector<int>& width, int64_t rows) {
+        size_t size = 0;
+        for (const int w : width) size += rows * w;
+        if (memory_.size() < size) {
+            memory_ = Array<float>();  // gone before the next is asked for
+            memory_ = Array<float>(size);
         }
-        memory_ = Array<float>(static_cast<size_t>(size));
-        for (int64_t offset : offsets) blocks_.push_back(memory_.data() + offset);
+        width_ = width;
+        blocks_.clear();
+        float* at = memory_.data();
+        for (const int w : width) {
+            blocks_.push_back(at);
+            at += rows * w;
+        }
     }
     int blocks() const { return static_cast<int>(width_.size()); }
     int width(int block) const { return width_[block]; }

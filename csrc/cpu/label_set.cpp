@@ -6,7 +6,7 @@ namespace densecrf::cpu {
 
 LabelSet::LabelSet(const PointOrder& order, const Lattice& lattice, std::vector<int> some, int of)
     : labels(std::move(some)), passes(order, lattice, static_cast<int>(labels.size())) {
-    unaries = passes.point_values();
+    passes.shape_points(unaries);
     if (static_cast<int>(labels.size()) == of) return;
     constexpr float kKept = -512.0f;
     rest = Array<float>(order.points());

@@ -71,7 +71,7 @@ class MeanField {
           marginals_{marginals, order.points(), unary.labels},
           selects_(inference.label_tolerance > 0 && !keeps_marginals(inference) && !inference.start &&
                    only_attract(lattice)) {
-        if (keeps_marginals(inference)) kept_ = all_.passes.point_values();
+        if (keeps_marginals(inference)) all_.passes.shape_points(kept_);
         if (selects_) largest_ = Array<float>(static_cast<size_t>(order.partitions()) * stride_);
     }
 
@@ -268,12 +268,7 @@ class MeanField {
     void prepare(int i, LabelSet* set) {
         from_ = to_;
         to_ = set;
-        BlockedValues& to = values_[(i + 1) % 2];
-        if (to.blocks() == 0 || width_[(i + 1) % 2] != set->passes.labels()) {
-            to = BlockedValues();  // give the old ones back first
-            to = set->passes.lattice_values();
-            width_[(i + 1) % 2] = set->passes.labels();
-        }
+        set->passes.shape_rows(values_[(i + 1) % 2]);
     }
 
     // ------------------------------------------------------------------------------- results
@@ -329,7 +324,6 @@ class MeanField {
     bool selects_, looks_ = false;
     BlockedValues kept_;       // [N], the marginals of the iteration before
     BlockedValues values_[2];  // [lattice rows]; an iteration slices one and splats into the other
-    int width_[2] = {};        // labels they are for
     Array<float> largest_;     // [partitions][stride], while labels are being chosen
     std::atomic<float> change_{0}, rest_share_{0};
     int passes_seen_ = 0;

@@ -147,7 +147,8 @@ void* allocate(size_t bytes) {
     if (memory == nullptr && keep().clear()) memory = ask();
     if (memory == nullptr) throw OutOfMemory("the system refused another " + megabytes(bytes) + "; use tiles");
 #if defined(__linux__) && defined(MADV_HUGEPAGE)
-    if (rounded(bytes) >= kHugePage) madvise(memory, rounded(bytes), MADV_HUGEPAGE);  // fewer page faults
+    // Fewer page faults; but not for the last part, most of which may never be touched.
+    if (bytes >= kHugePage) madvise(memory, bytes / kHugePage * kHugePage, MADV_HUGEPAGE);
 #endif
     return memory;
 }

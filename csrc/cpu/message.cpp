@@ -7,7 +7,8 @@ void message(const Passes& passes, const float* values, const Execution& executi
     const int64_t points = passes.order().points();
     const Planes<const float> from{values, points, passes.labels()};
     const Planes<float> to{out, points, passes.labels()};
-    const BlockedValues rows = passes.lattice_values();
+    BlockedValues rows;
+    passes.shape_rows(rows);
     Team team(execution, passes.order().partitions());
     team.run([&](int thread) {
         Scratch scratch(passes.stride());

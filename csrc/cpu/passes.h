@@ -23,8 +23,9 @@ class Passes {
     int labels() const { return labels_; }
     int stride() const { return stride_; }  // labels, padded: from row to row in a scratch
 
-    BlockedValues point_values() const { return {blocks_, order_.points()}; }
-    BlockedValues lattice_values() const { return {blocks_, lattice_.rows()}; }
+    // Room for the labels at all points, or in all rows of the lattice.
+    void shape_points(BlockedValues& values) const { values.shape(blocks_, order_.points()); }
+    void shape_rows(BlockedValues& values) const { values.shape(blocks_, lattice_.rows()); }
 
     // Calls body(run) for every run of the partition.
     template <class Body>
