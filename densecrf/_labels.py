@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from densecrf import _check
 from densecrf._refine import answer
-from densecrf._request import make_request
+from densecrf._request import LABEL_TOLERANCE, make_request
 from densecrf._unary import unary_from_labels
 from densecrf.terms import Term
 
@@ -112,6 +112,7 @@ def _refine(
         terms=terms,
         preset=preset,
         iterations=iterations,
+        label_tolerance=LABEL_TOLERANCE,
         from_logits=from_logits,
         channel_axis=None,
         num_threads=None,

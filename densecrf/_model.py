@@ -93,6 +93,7 @@ class DenseCRF:
         start: Any = None,
         damping: float = 0.0,
         tolerance: float = 0.0,
+        label_tolerance: float = 0.0,
         ignore: Any = None,
         return_iterations: bool = False,
     ) -> Any:
@@ -104,6 +105,8 @@ class DenseCRF:
             start: marginals ``(L, *shape)`` to start from; None for soft-max(-unary).
             damping: share of the marginals before that each iteration keeps, 0 to below 1.
             tolerance: stop when no marginal moves by more in an iteration; 0 to run them all.
+            label_tolerance: as in `densecrf.refine`; 0 filters every label. Without effect beside ``start``,
+                ``damping`` and ``tolerance``, and where labels do more than attract their own kind.
             ignore: booleans ``(*shape)``: points that have no opinion of their own.
             return_iterations: also return how many iterations ran.
 
@@ -118,19 +121,27 @@ class DenseCRF:
             silent = _check.points_mask(function, "ignore", ignore, self.shape).ravel()
             energies = np.where(silent, np.float32(0), energies)
         begin = None if start is None else self._planes(function, "start", start)
-        marginals, ran = self._iterate(function, energies, iterations, begin, damping, tolerance)
+        marginals, ran = self._iterate(function, energies, iterations, begin, damping, tolerance, label_tolerance)
         result = _arrays.give_back(marginals.reshape(given.values.shape), given, None)
         return (result, ran) if return_iterations else result
 
     def _iterate(
-        self, function: str, energies: Planes, iterations: int, start: Planes | None, damping: float, tolerance: float
+        self,
+        function: str,
+        energies: Planes,
+        iterations: int,
+        start: Planes | None = None,
+        damping: float = 0.0,
+        tolerance: float = 0.0,
+        label_tolerance: float = 0.0,
     ) -> tuple[Planes, int]:
         """Marginals [L, N] from energies [L, N], and how many iterations ran."""
         iterations = _check.integer(function, "iterations", iterations, 0)
         damping, tolerance = _check.share(function, "damping", damping), _check.share(function, "tolerance", tolerance)
+        label_tolerance = _check.share(function, "label_tolerance", label_tolerance)
         out = np.empty_like(energies)
         ran = self._core.infer(
-            energies, "energies", 0.0, iterations, start, damping, tolerance, 0.0, self._threads, out
+            energies, "energies", 0.0, iterations, start, damping, tolerance, label_tolerance, self._threads, out
         )
         return out, ran
 
@@ -213,7 +224,7 @@ class MeanField:
         self._crf = crf
         self._given = given  # for the answer to be like
         self._energies = energies
-        self._Q, _ = crf._iterate("DenseCRF.start", energies, 0, None, 0.0, 0.0)
+        self._Q, _ = crf._iterate("DenseCRF.start", energies, 0)
 
     @property
     def marginals(self) -> Any:
@@ -222,7 +233,7 @@ class MeanField:
 
     def step(self, iterations: int = 1, *, damping: float = 0.0) -> Any:
         """Runs so many more iterations; returns the marginals."""
-        self._Q, _ = self._crf._iterate("MeanField.step", self._energies, iterations, self._Q, damping, 0.0)
+        self._Q, _ = self._crf._iterate("MeanField.step", self._energies, iterations, self._Q, damping)
         return self.marginals
 
     def free_energy(self) -> float:

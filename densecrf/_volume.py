@@ -8,6 +8,7 @@ from typing import Any
 
 from densecrf import _arrays, _check
 from densecrf._model import DenseCRF
+from densecrf._request import LABEL_TOLERANCE
 from densecrf._unary import unary_from_probs
 from densecrf.terms import Features, Term
 
@@ -19,6 +20,7 @@ def refine_volume(
     *,
     spacing: Sequence[float] | None = None,
     iterations: int = 10,
+    label_tolerance: float = LABEL_TOLERANCE,
     channel_axis: int | None = None,
     num_threads: int | None = None,
 ) -> Any:
@@ -33,6 +35,7 @@ def refine_volume(
         terms: pairwise terms; ``sxy`` is one number or ``(x, y, z)``, in units of ``spacing``.
         spacing: the size of a voxel along each axis of the volume, ``(z, y, x)``, e.g. in millimetres; None for voxels.
         iterations: of mean field.
+        label_tolerance: as in `densecrf.refine`.
         channel_axis: the axis of ``volume`` that holds channels; None if there is none.
         num_threads: as in `densecrf.refine`.
 
@@ -51,7 +54,7 @@ def refine_volume(
             f"{function}: volume and probs must have the same size, got {crf.shape} and {energies.shape[1:]}; "
             f"resize one, or say which axis of the volume holds channels with channel_axis="
         )
-    return _arrays.give_back(crf.infer(energies, iterations), given, None)
+    return _arrays.give_back(crf.infer(energies, iterations, label_tolerance=label_tolerance), given, None)
 
 
 def _in_voxels(term: Term, sizes: Sequence[float]) -> Term:

@@ -33,7 +33,7 @@ def refine(
     num_threads: int | None = None,
     out: Any = None,
 ) -> Any:
-    """What `densecrf.refine` approximates, exactly: same arguments, same result, all pairs of pixels summed.
+    """What `densecrf.refine` approximates, exactly: all pairs of pixels summed, every label in every sum.
 
     The lattice's kernel is not the exact one; see docs/accuracy.md for how far apart the answers are.
 
@@ -47,6 +47,7 @@ def refine(
         terms=terms,
         preset=preset,
         iterations=iterations,
+        label_tolerance=0.0,
         from_logits=from_logits,
         channel_axis=channel_axis,
         num_threads=num_threads,
