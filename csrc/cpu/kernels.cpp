@@ -223,6 +223,31 @@ void blur(int64_t count, const uint32_t* chain, int width, float* values) {
     }
 }
 
+void extremes(Planes<const float> scores, int64_t first, int count, float* sum, float* min, float* max) {
+    F8 low = broadcast8(*min), high = broadcast8(*max);
+    for (int p = 0; p < count; ++p) sum[p] = 0;
+    for (int l = 0; l < scores.labels; ++l) {
+        const float* plane = scores.plane(l) + first;
+        int p = 0;
+        for (; p + 8 <= count; p += 8) {
+            const F8 v = load8(plane + p);
+            low = min8(v, low);
+            high = max8(v, high);
+            store8(sum + p, load8(sum + p) + v);
+        }
+        for (; p < count; ++p) {
+            low = min8(broadcast8(plane[p]), low);
+            high = max8(broadcast8(plane[p]), high);
+            sum[p] += plane[p];
+        }
+    }
+    float lanes[8];
+    store8(lanes, low);
+    for (const float v : lanes) *min = v < *min ? v : *min;
+    store8(lanes, high);
+    for (const float v : lanes) *max = v > *max ? v : *max;
+}
+
 // `column` [labels][8 points], largest 0 after shifting -> x [points][stride]
 DENSECRF_INLINE void write_unary(const float* column, F8 largest, int labels, int points, float* x, int stride) {
     for (int l = 0; l < stride; l += 8) {
@@ -497,6 +522,7 @@ const Kernels DENSECRF_JOIN(kernels_, DENSECRF_ISA) = {
     splat,
     blur,
     DENSECRF_JOIN(simplices_, DENSECRF_ISA),
+    extremes,
     read_logits,
     read_probs,
     read_values,

@@ -59,6 +59,10 @@ struct Kernels {
 
     void (*simplices)(int dims, const float* scale, const FeatureLanes& features, SimplexLanes& out);
 
+    // The extremes of the scores of points first .. first + count - 1 and their sums over labels, into sum [count]; where a
+    // score is NaN or infinite, a sum is.
+    void (*extremes)(Planes<const float> scores, int64_t first, int count, float* sum, float* min, float* max);
+
     // Points first .. first + count - 1 -> x [count][stride]: log2 of the unnormalised marginals, largest label
     // at 0, labels beyond L far below; scores are multiplied with `scale`, or clipped. scratch [stride * 8].
     void (*read_logits)(Planes<const float> scores, float scale, int64_t first, int count, float* x, int stride,

@@ -36,7 +36,7 @@ constexpr float kFloorInside = -60.0f, kFloorResult = -125.0f;
 constexpr int kLastLook = 3;
 
 // A label that is likely somewhere at first will not drop out: where many are, looking at them is not worth it.
-constexpr float kLikely = 0.5f;
+constexpr float kLikely = 0.1f;
 
 std::vector<int> first_labels(int count) {
     std::vector<int> labels(count);

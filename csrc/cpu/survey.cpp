@@ -4,6 +4,7 @@
 #include <limits>
 #include <vector>
 
+#include "kernels.h"
 #include "team.h"
 
 namespace densecrf::cpu {
@@ -12,27 +13,38 @@ namespace {
 constexpr int64_t kBlock = 2048;  // points whose sums stay in the L1 cache
 constexpr float kMax = std::numeric_limits<float>::max();
 
-Survey survey_block(const float* scores, int64_t labels, int64_t points, int64_t first, int64_t count) {
+// With care: for scores that are not all finite.
+Survey survey_odd_block(Planes<const float> scores, int64_t first, int count) {
     float sum[kBlock] = {};
     Survey s{kMax, -kMax, kMax, -kMax, 0};
-    for (int64_t l = 0; l < labels; ++l) {
-        const float* plane = scores + l * points + first;
-        int32_t finite = 0;
-        for (int64_t i = 0; i < count; ++i) {  // branch free, so that it vectorises
-            const float v = plane[i];
+    for (int l = 0; l < scores.labels; ++l) {
+        for (int i = 0; i < count; ++i) {
+            const float v = scores.plane(l)[first + i];
             const bool good = v >= -kMax && v <= kMax;
-            finite += good;
+            s.not_finite += !good;
             s.min = good && v < s.min ? v : s.min;
             s.max = good && v > s.max ? v : s.max;
             sum[i] += v;
         }
-        s.not_finite += count - finite;
     }
-    for (int64_t i = 0; i < count; ++i) {
+    for (int i = 0; i < count; ++i) {
         s.sum_min = sum[i] < s.sum_min ? sum[i] : s.sum_min;
         s.sum_max = sum[i] > s.sum_max ? sum[i] : s.sum_max;
     }
     return s;
+}
+
+Survey survey_block(Planes<const float> scores, int64_t first, int count) {
+    float sum[kBlock];
+    Survey s{kMax, -kMax, kMax, -kMax, 0};
+    kernels().extremes(scores, first, count, sum, &s.min, &s.max);
+    bool finite = true;
+    for (int i = 0; i < count; ++i) {
+        finite &= sum[i] >= -kMax && sum[i] <= kMax;
+        s.sum_min = sum[i] < s.sum_min ? sum[i] : s.sum_min;
+        s.sum_max = sum[i] > s.sum_max ? sum[i] : s.sum_max;
+    }
+    return finite ? s : survey_odd_block(scores, first, count);
 }
 
 Survey merge(const Survey& a, const Survey& b) {
@@ -43,12 +55,14 @@ Survey merge(const Survey& a, const Survey& b) {
 }  // namespace
 
 Survey survey(const float* scores, int64_t labels, int64_t points, int threads) {
+    const Planes<const float> planes{scores, points, static_cast<int>(labels)};
     const int64_t blocks = (points + kBlock - 1) / kBlock;
     std::vector<Survey> partial(blocks);
     Team team({threads}, 1 + blocks / 32);
     team.run([&](int thread) {
         team.each(thread, blocks, [&](int64_t b) {
-            partial[b] = survey_block(scores, labels, points, b * kBlock, std::min(kBlock, points - b * kBlock));
+            const int64_t first = b * kBlock;
+            partial[b] = survey_block(planes, first, static_cast<int>(std::min(kBlock, points - first)));
         });
     });
     Survey all{kMax, -kMax, kMax, -kMax, 0};
