@@ -16,6 +16,7 @@ namespace densecrf::cpu {
 
 constexpr uint32_t kLastOfChain = 0x80000000u;
 constexpr int kFetchAhead = 64;
+constexpr int kRunLength = 64;  // points worked on together, at most
 constexpr float kAbsent = -256.0f;  // log2 of "no such label"
 
 // Where the values of a few points go to and come from: per point, `per_point` rows and their weights.
@@ -64,7 +65,8 @@ struct Kernels {
     void (*extremes)(Planes<const float> scores, int64_t first, int count, float* sum, float* min, float* max);
 
     // Points first .. first + count - 1 -> x [count][stride]: log2 of the unnormalised marginals, largest label
-    // at 0, labels beyond L far below; scores are multiplied with `scale`, or clipped. scratch [stride * 8].
+    // at 0, labels beyond L far below; scores are multiplied with `scale`, or clipped. count <= kRunLength; scratch [labels,
+    // kRunLength].
     void (*read_logits)(Planes<const float> scores, float scale, int64_t first, int count, float* x, int stride,
                         float* scratch);
     void (*read_probs)(Planes<const float> scores, float clip, int64_t first, int count, float* x, int stride,

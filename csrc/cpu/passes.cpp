@@ -27,7 +27,7 @@ constexpr int64_t kRowsPerPiece = 1024;
 }  // namespace
 
 Scratch::Scratch(int stride)
-    : x(kRunLength * stride), q(kRunLength * stride), kept(kRunLength * stride), columns(8 * stride) {
+    : x(kRunLength * stride), q(kRunLength * stride), kept(kRunLength * stride), columns(kRunLength * stride) {
     std::fill_n(x.data(), x.size(), kAbsent);
     std::fill_n(kept.data(), kept.size(), 0.0f);
 }

@@ -10,10 +10,9 @@
 #include <vector>
 
 #include "../problem.h"
+#include "kernels.h"
 
 namespace densecrf::cpu {
-
-constexpr int kRunLength = 64;
 
 // Consecutive points of the picture, and consecutive in the order: points first .. first + count - 1 are the
 // order's start .. start + count - 1.
