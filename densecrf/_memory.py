@@ -11,8 +11,9 @@ from densecrf._features import resolve_terms
 from densecrf.terms import Bilateral, Features, Term
 
 _CORNER = 4 + 4  # a row and a weight
-_VERTEX_BUILD = 8 + 2 * 5 + 4 + 1  # key, table at half its size, next, flag
+_VERTEX_BUILD = 8 + 4 + 2 * 4  # key, response to ones, places among the pieces
 _FLOAT = 4
+_BLOCKS = (4, 8, 16)  # labels are held in blocks of these widths
 
 
 @dataclass(frozen=True)
@@ -39,9 +40,10 @@ def memory_estimate(
 ) -> MemoryEstimate:
     """Extra memory of `densecrf.refine` or of a `densecrf.DenseCRF` and one inference, beside input and output.
 
-    With N points, K the sum over terms of dimensions + 1, L' the labels rounded up to a multiple of 8 and V lattice
-    vertices, it is ``N (8 K + 4 L') + 8 V L'`` bytes, and while building about ``V (23 + 4 (D + 1))`` more. V lies
-    between nothing and ``N K``. Normalisations other than "symmetric" add ``4 N K``.
+    With N points, K the sum over terms of dimensions + 1, L' the labels rounded up to 16 a time, with 4 or 8 for the
+    last if they do (1 for two labels), and V lattice vertices, it is ``N (8 K + 4 L') + 8 V L'`` bytes, and about
+    ``V (20 + 4 (D + 1))`` for building. V lies between nothing and ``N K``. Normalisations other than "symmetric"
+    add ``4 N K``. A label tolerance takes no more.
 
     Args:
         shape: of the grid, e.g. ``(H, W)``.
@@ -53,7 +55,7 @@ def memory_estimate(
     """
     function = "densecrf.memory_estimate"
     points = math.prod(_check.integer(function, "shape", size, 1) for size in shape)
-    padded = -(-_check.integer(function, "n_labels", n_labels, 1) // 8) * 8
+    padded = _width(_check.integer(function, "n_labels", n_labels, 1), damped)
     meant = [term for term in resolve_terms(function, terms, preset) if term.weight != 0]
     corners = [_dims(term, len(shape), channels) + 1 for term in meant]
     one_weight = all(term.normalization == "symmetric" for term in meant)
@@ -61,6 +63,14 @@ def memory_estimate(
     inference = 2 * padded * _FLOAT
     vertices = [points * corner * (inference + _VERTEX_BUILD + _FLOAT * corner) for corner in corners]
     return MemoryEstimate(points * per_point, points * per_point + sum(vertices))
+
+
+def _width(labels: int, damped: bool) -> int:
+    """Floats that the core holds for the labels of a point or a vertex."""
+    if labels == 2 and not damped:
+        return 1  # their difference
+    full, left = divmod(labels, 16)
+    return 16 * full + (next(width for width in _BLOCKS if left <= width) if left else 0)
 
 
 def _dims(term: Term, axes: int, channels: int) -> int:

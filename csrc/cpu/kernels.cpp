@@ -82,40 +82,75 @@ struct Constant {
     static constexpr int value = kValue;
 };
 
-// Calls body with the number of corners as a constant where it is a usual one: a 2-D Gaussian, an RGB bilateral
-// term, both.
+// Calls body with the numbers of corners of two terms as constants where they are the usual ones: a 2-D Gaussian, an RGB
+// bilateral term, both. 0 and 0 for anything else.
 template <class Body>
-DENSECRF_INLINE void with_corners(int per_point, const Body& body) {
-    switch (per_point) {
-        case 3:
-            return body(Constant<3>());
-        case 6:
-            return body(Constant<6>());
-        case 9:
-            return body(Constant<9>());
-        default:
-            return body(Constant<0>());
+DENSECRF_INLINE void with_corners(CornerList corners, const Body& body) {
+    const int first = corners.terms ? corners.term[0].per_point : 0;
+    if (corners.terms == 1 && first == 3) return body(Constant<3>(), Constant<0>());
+    if (corners.terms == 1 && first == 6) return body(Constant<6>(), Constant<0>());
+    if (corners.terms == 2 && first == 3 && corners.term[1].per_point == 6)
+        return body(Constant<3>(), Constant<6>());
+    body(Constant<0>(), Constant<0>());
+}
+
+// One term's corners, and where it lies in two label blocks (kB = 0 for one block alone).
+template <int kA, int kB>
+struct Place {
+    DENSECRF_INLINE Place of(const Corners& corners, int64_t start, Rows values, int b) {
+        return {corners.row + start * corners.per_point, corners.weight + start * corners.per_point,
+                values.values[b] + corners.first_row * kA,
+                kB ? values.values[b + 1] + corners.first_row * kB : nullptr};
+    }
+    const uint32_t* row;
+    const float* weight;
+    float *a, *b;
+};
+
+template <int kA, int kB>
+DENSECRF_INLINE void slice_point(const Place<kA, kB>& place, int64_t p, int corners, Row<kA>& sum_a, Row<kB>& sum_b) {
+    for (int k = 0; k < corners; ++k) {
+        const int64_t row = place.row[p * corners + k];
+        sum_a.add(place.weight[p * corners + k], Row<kA>::load(place.a + row * kA));
+        sum_b.add(place.weight[p * corners + k], Row<kB>::load(place.b + row * kB));
+    }
+}
+
+template <int kA, int kB>
+DENSECRF_INLINE void splat_point(const Place<kA, kB>& place, int64_t p, int corners, const Row<kA>& value_a,
+                                 const Row<kB>& value_b) {
+    for (int k = 0; k < corners; ++k) {
+        const int64_t row = place.row[p * corners + k];
+        auto sum_a = Row<kA>::load(place.a + row * kA);
+        auto sum_b = Row<kB>::load(place.b + row * kB);
+        sum_a.add(place.weight[p * corners + k], value_a);
+        sum_b.add(place.weight[p * corners + k], value_b);
+        sum_a.store(place.a + row * kA);
+        sum_b.store(place.b + row * kB);
     }
 }
 
 // Two label blocks at a time where there are two: a corner's row and weight are looked at once for both (8 % of a call
-// with 21 labels). kB = 0 for one block alone.
+// with 21 labels).
 template <int kA, int kB>
-DENSECRF_INLINE void slice_blocks(int count, Corners corners, Rows values, Rows base, int64_t first, int b,
+DENSECRF_INLINE void slice_blocks(int count, CornerList corners, int64_t start, Rows values, Rows base, int b,
                                   float* out, int stride) {
-    with_corners(corners.per_point, [=](auto constant) __attribute__((always_inline)) {
-        const int per_point = constant.value ? constant.value : corners.per_point;
-        const uint32_t* row = corners.row;
-        const float* weight = corners.weight;
-        const float *from_a = values.values[b], *from_b = kB ? values.values[b + 1] : nullptr;
-        const float* base_a = base.blocks ? base.values[b] + first * kA : nullptr;
-        const float* base_b = kB && base.blocks ? base.values[b + 1] + first * kB : nullptr;
-        for (int p = 0; p < count; ++p, row += per_point, weight += per_point) {
+    const float* base_a = base.blocks ? base.values[b] + start * kA : nullptr;
+    const float* base_b = kB && base.blocks ? base.values[b + 1] + start * kB : nullptr;
+    with_corners(corners, [=](auto first, auto second) __attribute__((always_inline)) {
+        Place<kA, kB> one{}, two{};
+        if (first.value) one = Place<kA, kB>::of(corners.term[0], start, values, b);
+        if (second.value) two = Place<kA, kB>::of(corners.term[1], start, values, b);
+        for (int p = 0; p < count; ++p) {
             auto sum_a = base_a ? Row<kA>::load(base_a + p * kA) : Row<kA>::zero();
             auto sum_b = base_a ? Row<kB>::load(base_b + p * kB) : Row<kB>::zero();
-            for (int k = 0; k < per_point; ++k) {
-                sum_a.add(weight[k], Row<kA>::load(from_a + int64_t{row[k]} * kA));
-                sum_b.add(weight[k], Row<kB>::load(from_b + int64_t{row[k]} * kB));
+            if (first.value) {
+                slice_point(one, p, first.value, sum_a, sum_b);
+                slice_point(two, p, second.value, sum_a, sum_b);
+            } else {
+                for (int t = 0; t < corners.terms; ++t)
+                    slice_point(Place<kA, kB>::of(corners.term[t], start, values, b), p, corners.term[t].per_point,
+                                sum_a, sum_b);
             }
             sum_a.store(out + int64_t{p} * stride);
             sum_b.store(out + int64_t{p} * stride + kA);
@@ -124,23 +159,22 @@ DENSECRF_INLINE void slice_blocks(int count, Corners corners, Rows values, Rows 
 }
 
 template <int kA, int kB>
-DENSECRF_INLINE void splat_blocks(int count, Corners corners, const float* in, int stride, Rows values, int b) {
-    with_corners(corners.per_point, [=](auto constant) __attribute__((always_inline)) {
-        const int per_point = constant.value ? constant.value : corners.per_point;
-        const uint32_t* row = corners.row;
-        const float* weight = corners.weight;
-        float *to_a = values.values[b], *to_b = kB ? values.values[b + 1] : nullptr;
-        for (int p = 0; p < count; ++p, row += per_point, weight += per_point) {
+DENSECRF_INLINE void splat_blocks(int count, CornerList corners, int64_t start, const float* in, int stride,
+                                  Rows values, int b) {
+    with_corners(corners, [=](auto first, auto second) __attribute__((always_inline)) {
+        Place<kA, kB> one{}, two{};
+        if (first.value) one = Place<kA, kB>::of(corners.term[0], start, values, b);
+        if (second.value) two = Place<kA, kB>::of(corners.term[1], start, values, b);
+        for (int p = 0; p < count; ++p) {
             const auto value_a = Row<kA>::load(in + int64_t{p} * stride);
             const auto value_b = Row<kB>::load(in + int64_t{p} * stride + kA);
-            for (int k = 0; k < per_point; ++k) {
-                float *at_a = to_a + int64_t{row[k]} * kA, *at_b = to_b + int64_t{row[k]} * kB;
-                auto sum_a = Row<kA>::load(at_a);
-                auto sum_b = Row<kB>::load(at_b);
-                sum_a.add(weight[k], value_a);
-                sum_b.add(weight[k], value_b);
-                sum_a.store(at_a);
-                sum_b.store(at_b);
+            if (first.value) {
+                splat_point(one, p, first.value, value_a, value_b);
+                splat_point(two, p, second.value, value_a, value_b);
+            } else {
+                for (int t = 0; t < corners.terms; ++t)
+                    splat_point(Place<kA, kB>::of(corners.term[t], start, values, b), p, corners.term[t].per_point,
+                                value_a, value_b);
             }
         }
     });
@@ -171,15 +205,15 @@ DENSECRF_INLINE void in_pairs(Rows rows, const Body& body) {
     }
 }
 
-void slice(int count, Corners corners, Rows values, Rows base, int64_t first, float* out, int stride) {
+void slice(int count, CornerList corners, int64_t start, Rows values, Rows base, float* out, int stride) {
     in_pairs(values, [=](auto a, auto b, int block) __attribute__((always_inline)) {
-        slice_blocks<a.value, b.value>(count, corners, values, base, first, block, out + 16 * block, stride);
+        slice_blocks<a.value, b.value>(count, corners, start, values, base, block, out + 16 * block, stride);
     });
 }
 
-void splat(int count, Corners corners, const float* in, int stride, Rows values) {
+void splat(int count, CornerList corners, int64_t start, const float* in, int stride, Rows values) {
     in_pairs(values, [=](auto a, auto b, int block) __attribute__((always_inline)) {
-        splat_blocks<a.value, b.value>(count, corners, in + 16 * block, stride, values, block);
+        splat_blocks<a.value, b.value>(count, corners, start, in + 16 * block, stride, values, block);
     });
 }
 

@@ -19,11 +19,19 @@ constexpr int kFetchAhead = 64;
 constexpr int kRunLength = 64;  // points worked on together, at most
 constexpr float kAbsent = -256.0f;  // log2 of "no such label"
 
-// Where the values of a few points go to and come from: per point, `per_point` rows and their weights.
+// Where the values of points go to and come from in one term's lattice: per point, `per_point` rows, numbered from the
+// term's first row on, and their weights.
 struct Corners {
     int per_point;
     const uint32_t* row;  // [points, per_point]
     const float* weight;  // [points, per_point]
+    int64_t first_row;
+};
+
+// Of all terms.
+struct CornerList {
+    int terms;
+    const Corners* term;
 };
 
 // Label-major scores or marginals: label l of point i lies at plane(l)[i].
@@ -47,11 +55,12 @@ struct Rows {
 struct Kernels {
     const char* name;  // "avx512", "avx2", "baseline"
 
-    // out[p] = base[first + p] + sum_k weight[p][k] * values[row[p][k]]; without base if that has no blocks.
-    void (*slice)(int count, Corners corners, Rows values, Rows base, int64_t first, float* out, int stride);
+    // For p = start .. start + count - 1: out[p - start] = base[p] + sum_k weight[p][k] * values[row[p][k]], over all terms;
+    // without base if that has no blocks.
+    void (*slice)(int count, CornerList corners, int64_t start, Rows values, Rows base, float* out, int stride);
 
-    // values[row[p][k]] += weight[p][k] * in[p]
-    void (*splat)(int count, Corners corners, const float* in, int stride, Rows values);
+    // values[row[p][k]] += weight[p][k] * in[p - start]
+    void (*splat)(int count, CornerList corners, int64_t start, const float* in, int stride, Rows values);
 
     // One axis, one block: row += (previous + next) / 2 along chains of neighbours, in place. `chain` lists rows in
     // order; kLastOfChain marks a chain's last, and count ends with one. Rows of the kFetchAhead entries beyond count

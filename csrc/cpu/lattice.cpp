@@ -43,6 +43,16 @@ bool is_spatial(const Term& term) {
     return term.channel_sigma.empty();
 }
 
+// Rows and weights, before and after weighing.
+size_t corner_bytes(const PointOrder& order, const std::vector<Term>& terms) {
+    size_t corners = 0;
+    for (const Term& term : terms) {
+        const size_t weights = (term.normalization == Normalization::kSymmetric ? 1 : 2) + is_spatial(term);
+        corners += (term.dims() + 1) * (sizeof(uint32_t) + weights * sizeof(float));
+    }
+    return static_cast<size_t>(order.points()) * corners;
+}
+
 }  // namespace
 
 Lattice::Lattice(const PointOrder& order, const Grid& grid, const std::vector<Term>& terms)
@@ -50,10 +60,9 @@ Lattice::Lattice(const PointOrder& order, const Grid& grid, const std::vector<Te
     for (const Term& term : terms) {
         if (term.compatibility.kind == Compatibility::Kind::kPotts && term.compatibility.values[0] == 0) continue;
         terms_.push_back(term);
-        corners_ += term.dims() + 1;
         mixing_.push_back(folds(term) ? Compatibility{} : term.compatibility);
     }
-    allocate_corners();
+    require_memory(corner_bytes(order, terms_));
     for (size_t t = 0; t < terms_.size(); ++t) {
         lattices_.push_back(is_spatial(terms_[t]) ? find_spatial(grid, terms_[t]) : nullptr);
         if (lattices_[t]) continue;
@@ -77,16 +86,6 @@ Lattice::RowRange Lattice::partition_rows(size_t term, int64_t partition) const 
 Lattice::RowRange Lattice::fresh_rows(size_t term, int64_t partition, const Run& run) const {
     const uint32_t* at = &placed_[term].lattice->fresh[order_.index_of(run) + partition];
     return {placed_[term].first_row + at[0], placed_[term].first_row + at[1]};
-}
-
-void Lattice::allocate_corners() {
-    bool same_weights = true;
-    for (const Term& term : terms_) same_weights &= term.normalization == Normalization::kSymmetric;
-    const size_t size = static_cast<size_t>(order_.points()) * corners_;
-    require_memory(size * (sizeof(uint32_t) + (same_weights ? 1 : 2) * sizeof(float)));
-    row_ = Array<uint32_t>(size);
-    splat_weight_ = Array<float>(size);
-    if (!same_weights) slice_weight_ = Array<float>(size);
 }
 
 void Lattice::build(Team& team, int thread) {
@@ -141,46 +140,47 @@ void Lattice::build_terms(Team& team, int thread) {
 }
 
 void Lattice::place_terms() {
-    for (const auto& lattice : lattices_) {
-        placed_.push_back({lattice.get(), rows_});
-        rows_ += lattice->rows();
+    weights_.resize(lattices_.size());
+    for (const Fresh& fresh : building_)  // weighed in place, unless another picture may need them as they are
+        if (!is_spatial(terms_[fresh.term])) weights_[fresh.term].splat = std::move(fresh.lattice->barycentric);
+    for (size_t t = 0; t < lattices_.size(); ++t) {
+        const TermLattice& lattice = *lattices_[t];
+        placed_.push_back({&lattice, rows_});
+        if (weights_[t].splat.size() == 0) weights_[t].splat = Array<float>(lattice.row.size());
+        if (terms_[t].normalization != Normalization::kSymmetric)
+            weights_[t].slice = Array<float>(lattice.row.size());
+        const Array<float>& slice = weights_[t].slice.size() ? weights_[t].slice : weights_[t].splat;
+        splat_.push_back({lattice.dims + 1, lattice.row.data(), weights_[t].splat.data(), rows_});
+        slice_.push_back({lattice.dims + 1, lattice.row.data(), slice.data(), rows_});
+        rows_ += lattice.rows();
     }
-    if (rows_ >= int64_t{kLastOfChain})
-        throw std::length_error("this picture needs more than 2^31 lattice vertices; use tiles");
 }
 
 void Lattice::weigh_corners(int partition) {
-    int first_corner = 0;
     for (size_t t = 0; t < terms_.size(); ++t) {
         const TermLattice& lattice = *lattices_[t];
         const int corners = lattice.dims + 1;
         const float weight = folds(terms_[t]) ? terms_[t].compatibility.values[0] : 1.0f;
         const float strength = weight * kLog2e * slice_scale(lattice.dims);
-        const auto first_row = static_cast<uint32_t>(placed_[t].first_row);
+        float *splat = weights_[t].splat.data(), *slice = weights_[t].slice.data();
+        const float* barycentric = lattice.barycentric.size() ? lattice.barycentric.data() : splat;
         for (int64_t i = order_.first_point(partition); i < order_.first_point(partition + 1); ++i) {
             const Factors f = factors(terms_[t].normalization, lattice.norm[i], strength);
-            for (int r = 0; r < corners; ++r) {
-                const int64_t from = i * corners + r, to = i * corners_ + first_corner + r;
-                row_[to] = first_row + lattice.row[from];
-                splat_weight_[to] = lattice.barycentric[from] * f.splat;
-                if (slice_weight_.size()) slice_weight_[to] = lattice.barycentric[from] * f.slice;
+            for (int64_t k = i * corners; k < (i + 1) * corners; ++k) {
+                if (slice) slice[k] = barycentric[k] * f.slice;
+                splat[k] = barycentric[k] * f.splat;
             }
         }
-        first_corner += corners;
     }
 }
 
-// Lattices that may serve other pictures are kept; the others need their corners no more.
+// Lattices that may serve other pictures are kept; the others need their unweighted corners no more.
 void Lattice::finish() {
     for (Fresh& fresh : building_) {
         fresh.builder.reset();
-        if (is_spatial(terms_[fresh.term])) {
-            keep_spatial(grid_, terms_[fresh.term], fresh.lattice);
-        } else {
-            fresh.lattice->row = Array<uint32_t>();
-            fresh.lattice->barycentric = Array<float>();
-            fresh.lattice->norm = Array<float>();
-        }
+        if (is_spatial(terms_[fresh.term]) && keep_spatial(grid_, terms_[fresh.term], fresh.lattice)) continue;
+        fresh.lattice->barycentric = Array<float>();
+        fresh.lattice->norm = Array<float>();
     }
     building_.clear();
 }

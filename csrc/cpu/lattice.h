@@ -32,7 +32,6 @@ class Lattice {
     void build(Team& team, int thread);
 
     int64_t rows() const { return rows_; }
-    int corners() const { return corners_; }  // per point, over all terms
     const std::vector<PlacedLattice>& terms() const { return placed_; }
 
     // What is left of a term's compatibility for the values to be multiplied with, if anything is: a positive number is
@@ -43,12 +42,10 @@ class Lattice {
     // Whether every kernel is normalised, so that a message is no larger than what it is made of.
     bool normalised() const;
 
-    // The corners of the points from `start` of the order on. Their weights hold the barycentric weights, the
-    // normalisation, a positive Potts weight and log2(e): messages come out in units of log2.
-    Corners splat_corners(int64_t start) const { return corners_from(splat_weight_, start); }
-    Corners slice_corners(int64_t start) const {
-        return corners_from(slice_weight_.size() ? slice_weight_ : splat_weight_, start);
-    }
+    // The corners of all points. Their weights hold the barycentric weights, the normalisation, a positive Potts weight
+    // and log2(e): messages come out in units of log2.
+    CornerList splat_corners() const { return {static_cast<int>(splat_.size()), splat_.data()}; }
+    CornerList slice_corners() const { return {static_cast<int>(slice_.size()), slice_.data()}; }
 
     // Of a term: `first` up to `end`.
     struct RowRange {
@@ -59,26 +56,26 @@ class Lattice {
     RowRange fresh_rows(size_t term, int64_t partition, const Run& run) const;
 
   private:
-    Corners corners_from(const Array<float>& weight, int64_t start) const {
-        return {corners_, row_.data() + start * corners_, weight.data() + start * corners_};
-    }
     void build_terms(Team& team, int thread);
     void place_terms();
-    void allocate_corners();
     void weigh_corners(int partition);
     void finish();
 
     const PointOrder& order_;
-    const Grid& grid_;
+    const Grid& grid_;  // while building
     std::vector<Term> terms_;
     std::vector<std::shared_ptr<const TermLattice>> lattices_;
     std::vector<PlacedLattice> placed_;  // of lattices_
     std::vector<Compatibility> mixing_;  // [terms]
-    int corners_ = 0;
     int64_t rows_ = 0;
-    Array<uint32_t> row_;        // [N, corners]
-    Array<float> splat_weight_;  // [N, corners]
-    Array<float> slice_weight_;  // [N, corners]; empty where it would equal splat_weight_
+
+    // Per term [N, corners].
+    struct Weights {
+        Array<float> splat;
+        Array<float> slice;  // empty where it would equal splat
+    };
+    std::vector<Weights> weights_;
+    std::vector<Corners> splat_, slice_;  // with these weights
 
     // While building: those that are not at hand already.
     struct Fresh {

@@ -71,12 +71,12 @@ void Passes::expect_next(int64_t partition, const Run& run, const BlockedValues&
 }
 
 void Passes::slice(const Run& run, const BlockedValues& values, const BlockedValues* base, float* x) const {
-    kernels().slice(run.count, lattice_.slice_corners(run.start), values.rows(), base ? base->rows() : Rows{},
-                    run.start, x, stride_);
+    kernels().slice(run.count, lattice_.slice_corners(), run.start, values.rows(), base ? base->rows() : Rows{}, x,
+                    stride_);
 }
 
 void Passes::splat(const Run& run, const float* q, const BlockedValues& values) const {
-    kernels().splat(run.count, lattice_.splat_corners(run.start), q, stride_, values.rows());
+    kernels().splat(run.count, lattice_.splat_corners(), run.start, q, stride_, values.rows());
 }
 
 void Passes::filter(const BlockedValues& values, Team& team, int thread) const {

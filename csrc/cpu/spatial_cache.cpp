@@ -47,10 +47,10 @@ std::shared_ptr<const TermLattice> find_spatial(const Grid& grid, const Term& te
     return nullptr;
 }
 
-void keep_spatial(const Grid& grid, const Term& term, std::shared_ptr<const TermLattice> lattice) {
+bool keep_spatial(const Grid& grid, const Term& term, std::shared_ptr<const TermLattice> lattice) {
     const size_t bytes = bytes_of(*lattice);
     const std::unique_lock<std::mutex> lock(cache().mutex, std::try_to_lock);
-    if (!lock || bytes > kMostBytes / 2) return;
+    if (!lock || bytes > kMostBytes / 2) return false;
     std::list<Entry>& entries = cache().entries;
     entries.push_front({grid.shape, term.position_sigma, std::move(lattice), bytes});
     size_t total = 0;
@@ -58,6 +58,7 @@ void keep_spatial(const Grid& grid, const Term& term, std::shared_ptr<const Term
         total += entry->bytes;
         entry = total > kMostBytes ? entries.erase(entry) : std::next(entry);
     }
+    return true;
 }
 
 void forget_spatial() {

@@ -12,8 +12,8 @@ namespace densecrf::cpu {
 // Null if there is none. Safe to call from several threads and after a fork; nobody ever waits.
 std::shared_ptr<const TermLattice> find_spatial(const Grid& grid, const Term& term);
 
-// Keeps it if it is small; the longest unused give way.
-void keep_spatial(const Grid& grid, const Term& term, std::shared_ptr<const TermLattice> lattice);
+// Keeps it if it is small, and says whether it does; the longest unused give way.
+bool keep_spatial(const Grid& grid, const Term& term, std::shared_ptr<const TermLattice> lattice);
 
 // Lets go of all of them.
 void forget_spatial();

@@ -78,8 +78,9 @@ class TypedTermBuilder final : public TermBuilder {
         std::fill(ones() + first, ones() + lattice_.first_row[partition + 1], 0.0f);
         const float one = 1.0f;
         float* const column[] = {ones()};
+        const Corners own = all_corners();
         for (const Run* run = order_.begin(partition); run != order_.end(partition); ++run)
-            kernels().splat(run->count, corners_of(*run), &one, 0, {1, &kOneColumn, column});
+            kernels().splat(run->count, {1, &own}, run->start, &one, 0, {1, &kOneColumn, column});
     }
 
     float* ones() override { return ones_.data(); }
@@ -87,9 +88,10 @@ class TypedTermBuilder final : public TermBuilder {
     void slice_ones(int partition) override {
         const float scale = slice_scale(layout_.dims);
         float* const column[] = {ones()};
+        const Corners own = all_corners();
         for (const Run* run = order_.begin(partition); run != order_.end(partition); ++run) {
             float* norm = lattice_.norm.data() + run->start;
-            kernels().slice(run->count, corners_of(*run), {1, &kOneColumn, column}, Rows{}, 0, norm, 1);
+            kernels().slice(run->count, {1, &own}, run->start, {1, &kOneColumn, column}, Rows{}, norm, 1);
             for (int p = 0; p < run->count; ++p) norm[p] *= scale;
         }
     }
@@ -106,10 +108,10 @@ class TypedTermBuilder final : public TermBuilder {
     uint32_t* fresh_of(int partition) {
         return lattice_.fresh.data() + order_.index_of(*order_.begin(partition)) + partition;
     }
-    Corners corners_of(const Run& run) const {
-        return {corners(), lattice_.row.data() + run.start * corners(),
-                lattice_.barycentric.data() + run.start * corners()};
+    Corners all_corners() const {
+        return {corners(), lattice_.row.data(), lattice_.barycentric.data(), 0};
     }
+
     void embed_run(const Run& run, HashTable<kWords>& table, std::vector<Key<kWords>>& keys, Walk& walk,
                    Profile* profile) {
         FeatureLanes features;

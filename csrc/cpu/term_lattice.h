@@ -17,8 +17,9 @@ struct TermLattice {
     std::vector<BlurPhase> phases;    // in the order in which they are run
     Array<uint32_t> fresh;            // [runs + partitions]: first fresh row of a run; last row of a partition
 
-    // Only until the terms are stacked, unless the lattice is kept for another picture.
-    Array<uint32_t> row;       // [N, dims + 1]
+    Array<uint32_t> row;              // [N, dims + 1]
+
+    // Only until the terms are weighed, unless the lattice is kept for another picture.
     Array<float> barycentric;  // [N, dims + 1]
     Array<float> norm;         // [N], the filter's response to ones
 

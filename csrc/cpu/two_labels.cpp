@@ -35,7 +35,7 @@ class TwoLabels {
                     kernels().difference(run.count, x, d);
                 }
                 const Lap lap(team.profile(), Stage::kSplat);
-                kernels().splat(run.count, lattice_.splat_corners(run.start), d, 1, rows);
+                kernels().splat(run.count, lattice_.splat_corners(), run.start, d, 1, rows);
             });
             blur(lattice_.terms(), rows, Stage::kBlur, team, thread);
         }
@@ -75,8 +75,8 @@ class TwoLabels {
         const Lap lap(profile, Stage::kSlice);
         float* const from[] = {values_[iteration % 2].data()};
         float* const base[] = {odds_.data()};
-        kernels().slice(run.count, lattice_.slice_corners(run.start), {1, &kOneColumn, from},
-                        {1, &kOneColumn, base}, run.start, x, 1);
+        kernels().slice(run.count, lattice_.slice_corners(), run.start, {1, &kOneColumn, from},
+                        {1, &kOneColumn, base}, x, 1);
     }
 
     const PointOrder& order_;
