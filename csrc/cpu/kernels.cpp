@@ -257,6 +257,19 @@ void blur(int64_t count, const uint32_t* chain, int width, float* values) {
     }
 }
 
+void peaks(Planes<const float> scores, int64_t first, int64_t count, float* largest) {
+    for (int l = 0; l < scores.labels; ++l) {
+        const float* plane = scores.plane(l) + first;
+        F8 most = broadcast8(largest[l]);
+        int64_t p = 0;
+        for (; p + 8 <= count; p += 8) most = max8(most, load8(plane + p));
+        float lanes[8];
+        store8(lanes, most);
+        for (; p < count; ++p) lanes[0] = plane[p] > lanes[0] ? plane[p] : lanes[0];
+        for (const float v : lanes) largest[l] = v > largest[l] ? v : largest[l];
+    }
+}
+
 void extremes(Planes<const float> scores, int64_t first, int count, float* sum, float* min, float* max) {
     F8 low = broadcast8(*min), high = broadcast8(*max);
     for (int p = 0; p < count; ++p) sum[p] = 0;
@@ -552,6 +565,7 @@ const Kernels DENSECRF_JOIN(kernels_, DENSECRF_ISA) = {
     blur,
     DENSECRF_JOIN(simplices_, DENSECRF_ISA),
     extremes,
+    peaks,
     read_logits,
     read_probs,
     read_values,

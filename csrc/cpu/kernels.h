@@ -73,6 +73,9 @@ struct Kernels {
     // score is NaN or infinite, a sum is.
     void (*extremes)(Planes<const float> scores, int64_t first, int count, float* sum, float* min, float* max);
 
+    // largest [labels] = max(largest, the scores of these points)
+    void (*peaks)(Planes<const float> scores, int64_t first, int64_t count, float* largest);
+
     // Points first .. first + count - 1 -> x [count][stride]: log2 of the unnormalised marginals, largest label
     // at 0, labels beyond L far below; scores are multiplied with `scale`, or clipped. count <= kRunLength; scratch [labels,
     // kRunLength].

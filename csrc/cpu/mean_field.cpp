@@ -10,8 +10,8 @@
 // With a label tolerance, labels that stay below it everywhere leave the lattice (label_set.h). The pass of an
 // iteration then slices for one set of labels and splats for the same or a smaller one:
 //
-//     iteration 0     all labels
-//     iteration 1     marginals are written out first, and all points looked at before labels are chosen
+//     iteration 0     all labels, but for those that are hardly probable anywhere if that leaves few
+//     iteration 1     if not: marginals are written out first, and all points looked at before labels are chosen
 //     from then on    fewer if the iteration before shows that they fit narrower rows; all again, should the
 //                     labels left out gain
 #include "mean_field.h"
@@ -37,6 +37,9 @@ constexpr int kLastLook = 3;
 
 // A label that is likely somewhere at first will not drop out: where many are, looking at them is not worth it.
 constexpr float kLikely = 0.1f;
+
+// So few labels to begin with are worth no further look.
+constexpr size_t kFew = 8;
 
 std::vector<int> first_labels(int count) {
     std::vector<int> labels(count);
@@ -78,6 +81,7 @@ class MeanField {
     // Called by every thread of the team; returns how many iterations ran.
     int run(Team& team, int thread) {
         const int n = inference_.iterations;
+        if (selects_ && unary_.kind == Scores::kProbabilities) look_at_scores(team, thread);
         for (int i = 0; i < n; ++i) {
             if (i > 0 && settled(team, thread)) {
                 write_kept(team, thread);
@@ -115,6 +119,17 @@ class MeanField {
                 move_marginals(run, before, all, after);
                 splat(p, run, after, to, i, team.profile());
             }
+        });
+    }
+
+    // Before iteration 0: the peak of every label's probabilities.
+    void look_at_scores(Team& team, int thread) {
+        const int64_t points = order_.points(), parts = order_.partitions();
+        team.each(thread, parts, [&](int64_t p) {
+            const Lap lap(team.profile(), Stage::kRead);
+            const int64_t first = points * p / parts;
+            std::fill_n(largest_of(p), stride_, 0.0f);
+            kernels().peaks(scores_, first, points * (p + 1) / parts - first, largest_of(p));
         });
     }
 
@@ -235,14 +250,22 @@ class MeanField {
     }
 
     void plan(int i) {
-        looks_ = i == 1 && selects_ && worth_a_look();
-        if (!looks_) prepare(i, i == 0 ? &all_ : next_set(i));
+        looks_ = i == 1 && selects_ && to_->whole() && worth_a_look();
+        if (!looks_) prepare(i, i == 0 ? first_set() : next_set(i));
     }
 
     bool worth_a_look() {
         int likely = 0;
         for (const float most : largest()) likely += most > kLikely;
         return width_of(likely) < width_of(unary_.labels);
+    }
+
+    // Who takes part in iteration 0.
+    LabelSet* first_set() {
+        if (!selects_ || unary_.kind != Scores::kProbabilities) return &all_;
+        std::vector<int> above = above_tolerance();
+        if (above.empty() || above.size() > kFew) return &all_;
+        return choose(std::move(above));
     }
 
     // Who takes part in iteration i: those above the tolerance in the one before, if that makes rows narrower.
@@ -254,13 +277,23 @@ class MeanField {
             return &all_;
         }
         if (i - 1 > kLastLook) return to_;
+        std::vector<int> above = above_tolerance();
+        return above.empty() ? to_ : choose(std::move(above));
+    }
+
+    std::vector<int> above_tolerance() {
         const std::vector<float> most = largest();
         std::vector<int> above;
         for (size_t l = 0; l < most.size(); ++l)
             if (most[l] > inference_.label_tolerance) above.push_back(to_->labels[l]);
-        if (above.empty() || width_of(static_cast<int>(above.size())) >= width_of(to_->passes.labels())) return to_;
+        return above;
+    }
+
+    // These labels, if that makes rows narrower.
+    LabelSet* choose(std::vector<int> labels) {
+        if (width_of(static_cast<int>(labels.size())) >= width_of(to_->passes.labels())) return to_;
         before_ = std::move(some_);
-        some_ = std::make_unique<LabelSet>(order_, lattice_, std::move(above), unary_.labels);
+        some_ = std::make_unique<LabelSet>(order_, lattice_, std::move(labels), unary_.labels);
         return some_.get();
     }
 
