@@ -209,7 +209,8 @@ PYBIND11_MODULE(_core, m) {
         .def_property_readonly("vertices", [](const BuiltModel& built) { return built.model.vertices(); })
         .def("infer", &infer, py::arg("scores").noconvert(), py::arg("kind"), py::arg("clip"),
              py::arg("iterations"), py::arg("start").noconvert(), py::arg("damping"), py::arg("tolerance"),
-             py::arg("label_tolerance"), py::arg("threads"), py::arg("out").noconvert(), py::arg("profile") = py::none(),
+             py::arg("label_tolerance"), py::arg("threads"), py::arg("out").noconvert(),
+             py::arg("profile") = py::none(),
              "Marginals of scores [L, N], written to out [L, N]; iterations that ran.")
         .def("message", &message, py::arg("values").noconvert(), py::arg("threads"), py::arg("out").noconvert(),
              "Values [C, N] through all terms, summed, written to out [C, N].");

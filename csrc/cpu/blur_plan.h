@@ -24,9 +24,9 @@ struct SharedRow {
 // piece has chains of neighbours, end to end (BlockKernels::blur); rows without neighbours are left out.
 struct BlurPhase {
     int first_axis, axes;
-    Array<uint32_t> chain;                       // piece by piece, axis by axis, without gaps; then kFetchAhead more
-    std::vector<size_t> first;                   // [pieces]: where a piece begins in `chain`
-    std::vector<uint32_t> length;                // [pieces][axes]: entries along an axis
+    Array<uint32_t> chain;         // piece by piece, axis by axis, without gaps; then kFetchAhead more
+    std::vector<size_t> first;     // [pieces]: where a piece begins in `chain`
+    std::vector<uint32_t> length;  // [pieces][axes]: entries along an axis
     std::vector<std::vector<SharedRow>> shared;  // [pieces]
 
     int64_t pieces() const { return static_cast<int64_t>(first.size()); }

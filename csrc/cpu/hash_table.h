@@ -36,8 +36,8 @@ class HashTable {
         return fresh;
     }
 
-    // The vertices of keys[0] + step, keys[1] + step, ..., kNoVertex where there is none. A few at a time, and each
-    // without a branch: whether a neighbour exists cannot be predicted.
+    // The vertices of keys[0] + step, keys[1] + step, ..., kNoVertex where there is none. A few at a time, and
+    // each without a branch: whether a neighbour exists cannot be predicted.
     void find_neighbours(const Key<kWords>* keys, size_t count, const Key<kWords>& step, uint32_t* vertex) const {
         size_t i = 0;
         for (; i + kTogether <= count; i += kTogether) find_together(keys, i, step, vertex + i);

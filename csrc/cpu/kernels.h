@@ -2,9 +2,9 @@
 // and memory are the callers' business (lattice.cpp, mean_field.cpp).
 //
 // Rows hold the values of one vertex or one point, labels side by side. At points being worked on (a scratch) they
-// are padded to a multiple of 8 and lie `stride` apart. In large arrays they are cut into label blocks of 16, 8 or 4
-// (a cache line, half of one, a quarter), each block an array [rows][width] of its own; a single block of 1 holds
-// values that have no labels.
+// are padded to a multiple of 8 and lie `stride` apart. In large arrays they are cut into label blocks of 16, 8 or
+// 4 (a cache line, half of one, a quarter), each block an array [rows][width] of its own; a single block of 1
+// holds values that have no labels.
 #pragma once
 
 #include <cstdint>
@@ -16,11 +16,11 @@ namespace densecrf::cpu {
 
 constexpr uint32_t kLastOfChain = 0x80000000u;
 constexpr int kFetchAhead = 64;
-constexpr int kRunLength = 64;  // points worked on together, at most
+constexpr int kRunLength = 64;      // points worked on together, at most
 constexpr float kAbsent = -256.0f;  // log2 of "no such label"
 
-// Where the values of points go to and come from in one term's lattice: per point, `per_point` rows, numbered from the
-// term's first row on, and their weights.
+// Where the values of points go to and come from in one term's lattice: per point, `per_point` rows, numbered from
+// the term's first row on, and their weights.
 struct Corners {
     int per_point;
     const uint32_t* row;  // [points, per_point]
@@ -55,30 +55,30 @@ struct Rows {
 struct Kernels {
     const char* name;  // "avx512", "avx2", "baseline"
 
-    // For p = start .. start + count - 1: out[p - start] = base[p] + sum_k weight[p][k] * values[row[p][k]], over all terms;
-    // without base if that has no blocks.
+    // For p = start .. start + count - 1: out[p - start] = base[p] + sum_k weight[p][k] * values[row[p][k]], over
+    // all terms; without base if that has no blocks.
     void (*slice)(int count, CornerList corners, int64_t start, Rows values, Rows base, float* out, int stride);
 
     // values[row[p][k]] += weight[p][k] * in[p - start]
     void (*splat)(int count, CornerList corners, int64_t start, const float* in, int stride, Rows values);
 
-    // One axis, one block: row += (previous + next) / 2 along chains of neighbours, in place. `chain` lists rows in
-    // order; kLastOfChain marks a chain's last, and count ends with one. Rows of the kFetchAhead entries beyond count
-    // are fetched into the cache: let them be what comes next.
+    // One axis, one block: row += (previous + next) / 2 along chains of neighbours, in place. `chain` lists rows
+    // in order; kLastOfChain marks a chain's last, and count ends with one. Rows of the kFetchAhead entries beyond
+    // count are fetched into the cache: let them be what comes next.
     void (*blur)(int64_t count, const uint32_t* chain, int width, float* values);
 
     void (*simplices)(int dims, const float* scale, const FeatureLanes& features, SimplexLanes& out);
 
-    // The extremes of the scores of points first .. first + count - 1 and their sums over labels, into sum [count]; where a
-    // score is NaN or infinite, a sum is.
+    // The extremes of the scores of points first .. first + count - 1 and their sums over labels, into sum
+    // [count]; where a score is NaN or infinite, a sum is.
     void (*extremes)(Planes<const float> scores, int64_t first, int count, float* sum, float* min, float* max);
 
     // largest [labels] = max(largest, the scores of these points)
     void (*peaks)(Planes<const float> scores, int64_t first, int64_t count, float* largest);
 
     // Points first .. first + count - 1 -> x [count][stride]: log2 of the unnormalised marginals, largest label
-    // at 0, labels beyond L far below; scores are multiplied with `scale`, or clipped. count <= kRunLength; scratch [labels,
-    // kRunLength].
+    // at 0, labels beyond L far below; scores are multiplied with `scale`, or clipped. count <= kRunLength;
+    // scratch [labels, kRunLength].
     void (*read_logits)(Planes<const float> scores, float scale, int64_t first, int count, float* x, int stride,
                         float* scratch);
     void (*read_probs)(Planes<const float> scores, float clip, int64_t first, int count, float* x, int stride,

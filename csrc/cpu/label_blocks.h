@@ -1,5 +1,5 @@
-// Values of points or lattice vertices: one row each, L labels cut into label blocks of 16, then 8 or 4. Block b is an
-// array [rows][width] of its own, so a 16-wide row is exactly one cache line.
+// Values of points or lattice vertices: one row each, L labels cut into label blocks of 16, then 8 or 4. Block b
+// is an array [rows][width] of its own, so a 16-wide row is exactly one cache line.
 #pragma once
 
 #include <vector>

@@ -1,9 +1,9 @@
 // Some of the labels: those that take part in filtering, and what inference keeps of the unaries for them.
 //
-// On a network's output few labels are likely anywhere, and fewer after an iteration. A label whose marginal is small
-// everywhere sends messages as small as itself, so it is left out of the lattice. It is not forgotten: its share of every
-// soft-max stays, as its part of the `rest`. What is lost are only its own messages to itself, so the error of a
-// tolerance t is of the order of t squared.
+// On a network's output few labels are likely anywhere, and fewer after an iteration. A label whose marginal is
+// small everywhere sends messages as small as itself, so it is left out of the lattice. It is not forgotten: its
+// share of every soft-max stays, as its part of the `rest`. What is lost are only its own messages to itself, so
+// the error of a tolerance t is of the order of t squared.
 #pragma once
 
 #include "passes.h"

@@ -34,16 +34,16 @@ class Lattice {
     int64_t rows() const { return rows_; }
     const std::vector<PlacedLattice>& terms() const { return placed_; }
 
-    // What is left of a term's compatibility for the values to be multiplied with, if anything is: a positive number is
-    // in the corner weights.
+    // What is left of a term's compatibility for the values to be multiplied with, if anything is: a positive
+    // number is in the corner weights.
     const Compatibility& mixing(size_t term) const { return mixing_[term]; }
     bool mixes(size_t term) const { return !mixing_[term].values.empty(); }
 
     // Whether every kernel is normalised, so that a message is no larger than what it is made of.
     bool normalised() const;
 
-    // The corners of all points. Their weights hold the barycentric weights, the normalisation, a positive Potts weight
-    // and log2(e): messages come out in units of log2.
+    // The corners of all points. Their weights hold the barycentric weights, the normalisation, a positive Potts
+    // weight and log2(e): messages come out in units of log2.
     CornerList splat_corners() const { return {static_cast<int>(splat_.size()), splat_.data()}; }
     CornerList slice_corners() const { return {static_cast<int>(slice_.size()), slice_.data()}; }
 

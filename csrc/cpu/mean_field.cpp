@@ -18,9 +18,8 @@
 
 #include <algorithm>
 #include <atomic>
-#include <memory>
 
-#include "label_set.h"
+#include "label_choice.h"
 #include "two_labels.h"
 
 namespace densecrf::cpu {
@@ -35,12 +34,6 @@ constexpr float kFloorInside = -60.0f, kFloorResult = -125.0f;
 // Labels hardly ever lose their last chance later than this: no need to look on.
 constexpr int kLastLook = 3;
 
-// A label that is likely somewhere at first will not drop out: where many are, looking at them is not worth it.
-constexpr float kLikely = 0.1f;
-
-// So few labels to begin with are worth no further look.
-constexpr size_t kFew = 8;
-
 std::vector<int> first_labels(int count) {
     std::vector<int> labels(count);
     for (int l = 0; l < count; ++l) labels[l] = l;
@@ -49,14 +42,6 @@ std::vector<int> first_labels(int count) {
 
 bool keeps_marginals(const Inference& inference) {
     return inference.damping > 0 || inference.tolerance > 0;
-}
-
-// Whether a label sends messages to none but itself, and none larger than its marginals times the weights: what makes
-// labels that are small everywhere negligible.
-bool only_attract(const Lattice& lattice) {
-    for (size_t t = 0; t < lattice.terms().size(); ++t)
-        if (lattice.mixes(t)) return false;
-    return lattice.normalised();
 }
 
 class MeanField {
@@ -72,16 +57,15 @@ class MeanField {
           scores_{unary.scores, order.points(), unary.labels},
           start_{inference.start, order.points(), unary.labels},
           marginals_{marginals, order.points(), unary.labels},
-          selects_(inference.label_tolerance > 0 && !keeps_marginals(inference) && !inference.start &&
-                   only_attract(lattice)) {
+          choice_(order, lattice, all_,
+                  keeps_marginals(inference) || inference.start ? 0 : inference.label_tolerance) {
         if (keeps_marginals(inference)) all_.passes.shape_points(kept_);
-        if (selects_) largest_ = Array<float>(static_cast<size_t>(order.partitions()) * stride_);
     }
 
     // Called by every thread of the team; returns how many iterations ran.
     int run(Team& team, int thread) {
         const int n = inference_.iterations;
-        if (selects_ && unary_.kind == Scores::kProbabilities) look_at_scores(team, thread);
+        look_at_scores(team, thread);
         for (int i = 0; i < n; ++i) {
             if (i > 0 && settled(team, thread)) {
                 write_kept(team, thread);
@@ -122,14 +106,15 @@ class MeanField {
         });
     }
 
-    // Before iteration 0: the peak of every label's probabilities.
+    // Before iteration 0, with a tolerance: the peak of every label's probabilities.
     void look_at_scores(Team& team, int thread) {
+        if (!choice_.open() || unary_.kind != Scores::kProbabilities) return;
         const int64_t points = order_.points(), parts = order_.partitions();
         team.each(thread, parts, [&](int64_t p) {
             const Lap lap(team.profile(), Stage::kRead);
             const int64_t first = points * p / parts;
-            std::fill_n(largest_of(p), stride_, 0.0f);
-            kernels().peaks(scores_, first, points * (p + 1) / parts - first, largest_of(p));
+            choice_.forget(p);
+            kernels().peaks(scores_, first, points * (p + 1) / parts - first, choice_.peaks(p));
         });
     }
 
@@ -142,11 +127,10 @@ class MeanField {
                 find_marginals(i, run, kFloorInside, scratch, team.profile());
                 const Lap lap(team.profile(), Stage::kWrite);
                 kernels().write(run.count, scratch.q.data(), stride_, 1.0f, marginals_, run.first);
-                if (&run == order_.begin(static_cast<int>(p))) std::fill_n(largest_of(p), stride_, 0.0f);
-                kernels().raise(run.count, scratch.q.data(), stride_, largest_of(p));
+                note_peaks(p, run, scratch, stride_);
             });
         }
-        team.once(thread, [&] { prepare(i, next_set(i + 1)); });
+        team.once(thread, [&] { prepare(i, choice_.narrower()); });
         const BlockedValues& to = values_[(i + 1) % 2];
         Scratch all(stride_), after(to_->passes.stride());
         const Planes<const float> planes{marginals_.data, marginals_.points, to_->passes.labels(),
@@ -155,7 +139,7 @@ class MeanField {
             start_of_run(p, run, nullptr, to);
             if (to_ != &all_) {
                 all_.passes.recall(run, all_.unaries, all.x.data());
-                some_->take_unaries(run, all.x.data(), stride_, after);
+                to_->take_unaries(run, all.x.data(), stride_, after);
             }
             kernels().read_values(planes, run.first, run.count, after.q.data(), to_->passes.stride());
             splat(p, run, after, to, i, team.profile());
@@ -172,9 +156,12 @@ class MeanField {
     void splat(int64_t p, const Run& run, Scratch& scratch, const BlockedValues& to, int i, Profile* profile) {
         const Lap lap(profile, Stage::kSplat);
         to_->passes.splat(run, scratch.q.data(), to);
-        if (!selects_ || i > kLastLook) return;
-        if (&run == order_.begin(static_cast<int>(p))) std::fill_n(largest_of(p), stride_, 0.0f);
-        kernels().raise(run.count, scratch.q.data(), to_->passes.stride(), largest_of(p));
+        if (choice_.open() && i <= kLastLook) note_peaks(p, run, scratch, to_->passes.stride());
+    }
+
+    void note_peaks(int64_t p, const Run& run, const Scratch& scratch, int stride) {
+        if (&run == order_.begin(static_cast<int>(p))) choice_.forget(p);
+        kernels().raise(run.count, scratch.q.data(), stride, choice_.peaks(p));
     }
 
     // Q after `iteration` iterations of the labels of `from_`, for a run of points, into the scratch.
@@ -193,12 +180,13 @@ class MeanField {
         if (iteration == 0 && inference_.start != nullptr)
             kernels().read_values(start_, run.first, run.count, q, passes.stride());
         else
-            note(rest_share_, kernels().softmax(run.count, passes.labels(), floor, x, rest_of(run), q, passes.stride()));
+            choice_.note_rest(
+                kernels().softmax(run.count, passes.labels(), floor, x, rest_of(run), q, passes.stride()));
         if (!keeps_marginals(inference_) || inference_.iterations == 0) return;
         if (iteration > 0) {
             passes.recall(run, kept_, scratch.kept.data());
-            note(change_,
-                 kernels().blend(run.count, inference_.damping, q, scratch.kept.data(), passes.stride()));
+            raise_to(change_,
+                     kernels().blend(run.count, inference_.damping, q, scratch.kept.data(), passes.stride()));
         }
         passes.keep(run, q, kept_);
     }
@@ -221,7 +209,7 @@ class MeanField {
         std::fill_n(all.q.data(), all.q.size(), 0.0f);
         from_->add_to(run.count, before.q.data(), all.q.data(), stride_);
         all_.passes.recall(run, all_.unaries, all.x.data());
-        some_->take_unaries(run, all.x.data(), stride_, after);
+        to_->take_unaries(run, all.x.data(), stride_, after);
         std::fill_n(after.q.data(), after.q.size(), 0.0f);
         to_->pick(run.count, all.q.data(), stride_, after.q.data());
     }
@@ -235,66 +223,18 @@ class MeanField {
                                   x, stride_, columns);
     }
 
-    const float* rest_of(const Run& run) const { return from_->whole() ? nullptr : from_->rest.data() + run.start; }
+    const float* rest_of(const Run& run) const {
+        return from_->whole() ? nullptr : from_->rest.data() + run.start;
+    }
 
     // ------------------------------------------------------------------------------- label sets
 
-    float* largest_of(int64_t partition) { return largest_.data() + partition * stride_; }
-
-    // The largest marginal of every label of the set that was splatted last.
-    std::vector<float> largest() {
-        std::vector<float> all(to_->labels.size(), 0.0f);
-        for (int p = 0; p < order_.partitions(); ++p)
-            for (size_t l = 0; l < all.size(); ++l) all[l] = std::max(all[l], largest_of(p)[l]);
-        return all;
-    }
-
     void plan(int i) {
-        looks_ = i == 1 && selects_ && to_->whole() && worth_a_look();
-        if (!looks_) prepare(i, i == 0 ? first_set() : next_set(i));
-    }
-
-    bool worth_a_look() {
-        int likely = 0;
-        for (const float most : largest()) likely += most > kLikely;
-        return width_of(likely) < width_of(unary_.labels);
-    }
-
-    // Who takes part in iteration 0.
-    LabelSet* first_set() {
-        if (!selects_ || unary_.kind != Scores::kProbabilities) return &all_;
-        std::vector<int> above = above_tolerance();
-        if (above.empty() || above.size() > kFew) return &all_;
-        return choose(std::move(above));
-    }
-
-    // Who takes part in iteration i: those above the tolerance in the one before, if that makes rows narrower.
-    LabelSet* next_set(int i) {
-        if (!selects_) return to_;
-        const float bound = inference_.label_tolerance * static_cast<float>(unary_.labels - to_->labels.size());
-        if (!to_->whole() && rest_share_.exchange(0) > bound) {
-            selects_ = false;  // the labels left out gain: back to all of them, for good
-            return &all_;
-        }
-        if (i - 1 > kLastLook) return to_;
-        std::vector<int> above = above_tolerance();
-        return above.empty() ? to_ : choose(std::move(above));
-    }
-
-    std::vector<int> above_tolerance() {
-        const std::vector<float> most = largest();
-        std::vector<int> above;
-        for (size_t l = 0; l < most.size(); ++l)
-            if (most[l] > inference_.label_tolerance) above.push_back(to_->labels[l]);
-        return above;
-    }
-
-    // These labels, if that makes rows narrower.
-    LabelSet* choose(std::vector<int> labels) {
-        if (width_of(static_cast<int>(labels.size())) >= width_of(to_->passes.labels())) return to_;
-        before_ = std::move(some_);
-        some_ = std::make_unique<LabelSet>(order_, lattice_, std::move(labels), unary_.labels);
-        return some_.get();
+        looks_ = i == 1 && choice_.promising();
+        if (looks_) return;
+        LabelSet* set = i == 0 && unary_.kind == Scores::kProbabilities ? choice_.few() : choice_.checked();
+        if (i > 0 && i - 1 <= kLastLook) set = choice_.narrower();
+        prepare(i, set);
     }
 
     // Makes `set` the one that this iteration splats for.
@@ -326,13 +266,6 @@ class MeanField {
         });
     }
 
-    // Raises a maximum: the order of the notes does not matter.
-    static void note(std::atomic<float>& most, float value) {
-        float seen = most.load(std::memory_order_relaxed);
-        while (value > seen && !most.compare_exchange_weak(seen, value, std::memory_order_relaxed)) {
-        }
-    }
-
     // Whether the marginals of the last pass differ from those before by no more than the tolerance.
     bool settled(Team& team, int thread) {
         if (inference_.tolerance <= 0) return false;
@@ -348,17 +281,16 @@ class MeanField {
     const Unary unary_;
     const Inference inference_;
     LabelSet all_;
-    std::unique_ptr<LabelSet> some_, before_;  // the set in use if it is not all_, and the one before it
-    LabelSet* from_ = &all_;                   // whose messages this iteration slices
-    LabelSet* to_ = &all_;                     // whose marginals it splats
-    const int stride_;                         // of all labels
+    LabelSet* from_ = &all_;  // whose messages this iteration slices
+    LabelSet* to_ = &all_;    // whose marginals it splats
+    const int stride_;        // of all labels
     const Planes<const float> scores_, start_;
     const Planes<float> marginals_;
-    bool selects_, looks_ = false;
+    LabelChoice choice_;
+    bool looks_ = false;
     BlockedValues kept_;       // [N], the marginals of the iteration before
     BlockedValues values_[2];  // [lattice rows]; an iteration slices one and splats into the other
-    Array<float> largest_;     // [partitions][stride], while labels are being chosen
-    std::atomic<float> change_{0}, rest_share_{0};
+    std::atomic<float> change_{0};
     int passes_seen_ = 0;
     bool settled_ = false;
 };

@@ -38,14 +38,14 @@ Model::Model(const Grid& grid, const std::vector<Term>& terms, const Execution& 
 
 int Model::infer(const Unary& unary, const Inference& inference, const Execution& execution,
                  float* marginals) const {
-    return with_message(inference_bytes(order_, *lattice_, unary.labels, inference), [&] {
-        return cpu::infer(order_, *lattice_, unary, inference, execution, marginals);
-    });
+    return with_message(inference_bytes(order_, *lattice_, unary.labels, inference),
+                        [&] { return cpu::infer(order_, *lattice_, unary, inference, execution, marginals); });
 }
 
 void Model::message(const float* values, int labels, const Execution& execution, float* out) const {
     const Passes passes(order_, *lattice_, labels);
-    with_message(lattice_->rows() * width_of(labels) * sizeof(float), [&] { cpu::message(passes, values, execution, out); });
+    with_message(lattice_->rows() * width_of(labels) * sizeof(float),
+                 [&] { cpu::message(passes, values, execution, out); });
 }
 
 }  // namespace densecrf::cpu

@@ -19,8 +19,7 @@ class Model {
     int64_t vertices() const { return lattice_->rows(); }
 
     // As in mean_field.h. Calls from several threads do not disturb each other.
-    int infer(const Unary& unary, const Inference& inference, const Execution& execution,
-              float* marginals) const;
+    int infer(const Unary& unary, const Inference& inference, const Execution& execution, float* marginals) const;
     void message(const float* values, int labels, const Execution& execution, float* out) const;
 
   private:

@@ -57,7 +57,7 @@ class Passes {
     const PointOrder& order_;
     const Lattice& lattice_;
     const int labels_, stride_;
-    const std::vector<int> blocks_;        // their widths
+    const std::vector<int> blocks_;       // their widths
     std::vector<Array<float>> matrices_;  // [terms][stride][stride], transposed; empty where nothing is to mix
 };
 

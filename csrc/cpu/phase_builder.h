@@ -19,8 +19,9 @@ class PhaseBuilder {
   public:
     PhaseBuilder(const KeyLayout& layout, const KeySteps<kWords>& steps, BlurPhase& phase)
         : layout_(layout), steps_(steps), phase_(phase) {
-        // Weights that add up to zero, and are zero for the phase's axes: a step along one of them, which adds 1 to
-        // all other coordinates, does not change the weighted sum. Coordinate `dims` is minus the sum of the rest.
+        // Weights that add up to zero, and are zero for the phase's axes: a step along one of them, which adds 1
+        // to all other coordinates, does not change the weighted sum. Coordinate `dims` is minus the sum of the
+        // rest.
         uint64_t weight[kMaxDims + 1] = {}, random = 0, sum = 0;
         int last = -1;
         for (int i = 0; i <= layout.dims; ++i) {

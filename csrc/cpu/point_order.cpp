@@ -8,8 +8,8 @@ namespace {
 constexpr int64_t kTileHeight = 64;
 constexpr int64_t kNarrow = 16;  // below this width tiles would make runs too short to be worth it
 
-// Every partition repeats the vertices it shares with others, so few; but enough to keep cores busy, and an even number
-// of them: three would leave one of two threads idle for a third of the time.
+// Every partition repeats the vertices it shares with others, so few; but enough to keep cores busy, and an even
+// number of them: three would leave one of two threads idle for a third of the time.
 constexpr int64_t kPointsPerPartition = 48 * 1024;
 constexpr int64_t kMaxPartitions = 64;
 

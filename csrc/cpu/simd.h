@@ -43,11 +43,12 @@ DENSECRF_INLINE void exp2_8(F8 (&x)[kCount]) {
     const F8 magic = broadcast8(12582912.0f);  // 1.5 * 2^23: the low bits of x + magic are round(x)
     F8 shifted[kCount], p[kCount];
     for (int i = 0; i < kCount; ++i) shifted[i] = x[i] + magic;
-    for (int i = 0; i < kCount; ++i) x[i] = x[i] - (shifted[i] - magic);    // -1/2 .. 1/2
-    for (int i = 0; i < kCount; ++i) p[i] = broadcast8(1.3264727e-3f);      // minimax fit of 2^x with p(0) = 1,
-    for (const float c : kFit)                                              // relative error 1.1e-7
+    for (int i = 0; i < kCount; ++i) x[i] = x[i] - (shifted[i] - magic);  // -1/2 .. 1/2
+    for (int i = 0; i < kCount; ++i) p[i] = broadcast8(1.3264727e-3f);    // minimax fit of 2^x with p(0) = 1,
+    for (const float c : kFit)                                            // relative error 1.1e-7
         for (int i = 0; i < kCount; ++i) p[i] = p[i] * x[i] + c;
-    for (int i = 0; i < kCount; ++i) x[i] = as_float(as_int(p[i]) + (as_int(shifted[i]) << 23));  // to the exponent
+    for (int i = 0; i < kCount; ++i)
+        x[i] = as_float(as_int(p[i]) + (as_int(shifted[i]) << 23));  // to the exponent
 }
 
 // log2(x) for positive, normal x; absolute error below 2e-7 near 1.

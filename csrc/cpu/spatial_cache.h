@@ -1,5 +1,5 @@
-// Lattices of terms that do not look at the picture, kept for other pictures of the same size: a data set has few sizes,
-// and its spatial lattice takes a third of the time to build.
+// Lattices of terms that do not look at the picture, kept for other pictures of the same size: a data set has few
+// sizes, and its spatial lattice takes a third of the time to build.
 #pragma once
 
 #include <memory>

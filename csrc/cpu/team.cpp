@@ -40,7 +40,8 @@ void Team::run(const std::function<void(int)>& body) {
     try {
         for (int t = 1; t < threads_; ++t)
             others.emplace_back([this, &body, &complete, t] {
-                // A thread's first exception takes memory, and the system ends the program if there is none: so now.
+                // A thread's first exception takes memory, and the system ends the program if there is none: so
+                // now.
                 [[maybe_unused]] const volatile int touched = std::uncaught_exceptions();
                 while (!complete.load(std::memory_order_acquire)) std::this_thread::yield();
                 guarded(body, t);

@@ -108,9 +108,7 @@ class TypedTermBuilder final : public TermBuilder {
     uint32_t* fresh_of(int partition) {
         return lattice_.fresh.data() + order_.index_of(*order_.begin(partition)) + partition;
     }
-    Corners all_corners() const {
-        return {corners(), lattice_.row.data(), lattice_.barycentric.data(), 0};
-    }
+    Corners all_corners() const { return {corners(), lattice_.row.data(), lattice_.barycentric.data(), 0}; }
 
     void embed_run(const Run& run, HashTable<kWords>& table, std::vector<Key<kWords>>& keys, Walk& walk,
                    Profile* profile) {
@@ -127,8 +125,7 @@ class TypedTermBuilder final : public TermBuilder {
             for (int l = 0; l < count; ++l) {
                 const int64_t at = (run.start + done + l) * corners();
                 number_vertices(simplices, l, table, keys, walk, lattice_.row.data() + at);
-                for (int r = 0; r <= layout_.dims; ++r)
-                    lattice_.barycentric[at + r] = simplices.barycentric[r][l];
+                for (int r = 0; r <= layout_.dims; ++r) lattice_.barycentric[at + r] = simplices.barycentric[r][l];
             }
         }
     }

@@ -26,15 +26,15 @@ class TermBuilder {
     virtual void link(int phase, int64_t piece) = 0;
     virtual void close_gaps(int phase) = 0;
 
-    // Per partition: corners to rows of the whole term, and ones into the lattice. Then, when `ones` is blurred: the
-    // response to them.
+    // Per partition: corners to rows of the whole term, and ones into the lattice. Then, when `ones` is blurred:
+    // the response to them.
     virtual void splat_ones(int partition) = 0;
     virtual float* ones() = 0;  // [rows]
     virtual void slice_ones(int partition) = 0;
 };
 
-// The grid, the channels of the term and `lattice` must outlive the builder. Throws std::domain_error if features are
-// too large for their sigma.
+// The grid, the channels of the term and `lattice` must outlive the builder. Throws std::domain_error if features
+// are too large for their sigma.
 std::unique_ptr<TermBuilder> make_term_builder(const PointOrder& order, const Grid& grid, const Term& term,
                                                TermLattice& lattice);
 

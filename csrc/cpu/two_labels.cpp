@@ -9,7 +9,8 @@ constexpr int kOneColumn = 1;
 
 class TwoLabels {
   public:
-    TwoLabels(const PointOrder& order, const Lattice& lattice, const Unary& unary, int iterations, float* marginals)
+    TwoLabels(const PointOrder& order, const Lattice& lattice, const Unary& unary, int iterations,
+              float* marginals)
         : order_(order),
           lattice_(lattice),
           unary_(unary),
