@@ -43,7 +43,8 @@ def refine(
         iterations: of mean field; 0 gives ``probs`` clipped at 1e-5 and normalised.
         label_tolerance: labels whose marginal stays below this everywhere take no part in filtering, which makes a
             network's output several times faster; they keep their share of every soft-max, so that the result
-            changes by about the square of this. 0 filters every label.
+            changes by about the square of this. Taken smaller where the weights add up to more than 10. 0 filters
+            every label.
         from_logits: ``probs`` are raw scores, from before the soft-max.
         channel_axis: the axis of ``image`` that holds the channels, where it is not where it usually is.
         num_threads: how many threads to use; by default ``DENSECRF_NUM_THREADS``, ``OMP_NUM_THREADS`` or all

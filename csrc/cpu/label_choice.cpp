@@ -8,6 +8,10 @@ namespace {
 // A label that is likely somewhere will not drop out: where many are, looking closer is not worth it.
 constexpr float kLikely = 0.1f;
 
+// A label left out loses a message of up to the weights times the tolerance: published weights add up to 10 or so, and
+// where they are larger the tolerance is smaller.
+constexpr float kUsualWeights = 10.0f;
+
 // So few labels to begin with are worth no closer look.
 constexpr size_t kFew = 8;
 
@@ -25,7 +29,7 @@ LabelChoice::LabelChoice(const PointOrder& order, const Lattice& lattice, LabelS
     : order_(order),
       lattice_(lattice),
       all_(all),
-      tolerance_(tolerance),
+      tolerance_(tolerance * std::min(1.0f, kUsualWeights / lattice.weights())),
       stride_(all.passes.stride()),
       open_(tolerance > 0 && only_attract(lattice)),
       now_(&all) {

@@ -78,6 +78,13 @@ bool Lattice::normalised() const {
     return true;
 }
 
+float Lattice::weights() const {
+    float sum = 0;
+    for (const Term& term : terms_)
+        if (folds(term)) sum += term.compatibility.values[0];
+    return sum;
+}
+
 Lattice::RowRange Lattice::partition_rows(size_t term, int64_t partition) const {
     const uint32_t* at = &placed_[term].lattice->first_row[partition];
     return {placed_[term].first_row + at[0], placed_[term].first_row + at[1]};
