@@ -43,6 +43,8 @@ def refine_volume(
         Marginals ``(L, Z, Y, X)``, with the library and dtype of ``probs``.
     """
     function = "densecrf.refine_volume"
+    iterations = _check.integer(function, "iterations", iterations, 0)
+    label_tolerance = _check.share(function, "label_tolerance", label_tolerance)
     given = _arrays.take(function, "probs", probs)
     energies = unary_from_probs(given.values)
     axes = energies.ndim - 1

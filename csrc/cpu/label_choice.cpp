@@ -8,9 +8,13 @@ namespace {
 // A label that is likely somewhere will not drop out: where many are, looking closer is not worth it.
 constexpr float kLikely = 0.1f;
 
-// A label left out loses a message of up to the weights times the tolerance: published weights add up to 10 or so, and
-// where they are larger the tolerance is smaller.
+// A label left out loses a message of up to the weights times the tolerance: published weights add up to 10 or so,
+// and where they are larger the tolerance is smaller.
 constexpr float kUsualWeights = 10.0f;
+
+// Labels left out must not add up: with hundreds of them, all below the tolerance, together they could be all
+// there is. So many may be left out if all are as large as the tolerance; more if they are smaller.
+constexpr float kMostLeftOut = 20.0f;
 
 // So few labels to begin with are worth no closer look.
 constexpr size_t kFew = 8;
@@ -51,19 +55,29 @@ std::vector<float> LabelChoice::largest() const {
     return all;
 }
 
-std::vector<int> LabelChoice::above_tolerance() const {
+LabelChoice::Choice LabelChoice::above_tolerance() const {
     const std::vector<float> most = largest();
-    std::vector<int> above;
-    for (size_t l = 0; l < most.size(); ++l)
-        if (most[l] > tolerance_) above.push_back(now_->labels[l]);
-    return above;
+    std::vector<size_t> ascending(most.size());
+    for (size_t l = 0; l < most.size(); ++l) ascending[l] = l;
+    std::stable_sort(ascending.begin(), ascending.end(), [&](size_t a, size_t b) { return most[a] < most[b]; });
+    Choice choice{{}, left_out_};
+    for (const size_t l : ascending) {
+        const float together = choice.left_out + most[l];
+        if (most[l] > tolerance_ || together > kMostLeftOut * tolerance_)
+            choice.labels.push_back(now_->labels[l]);
+        else
+            choice.left_out = together;
+    }
+    std::sort(choice.labels.begin(), choice.labels.end());
+    return choice;
 }
 
-LabelSet* LabelChoice::choose(std::vector<int> labels) {
-    const auto width = width_of(static_cast<int>(labels.size()));
-    if (labels.empty() || width >= width_of(now_->passes.labels())) return now_;
+LabelSet* LabelChoice::choose(Choice choice) {
+    const auto width = width_of(static_cast<int>(choice.labels.size()));
+    if (choice.labels.empty() || width >= width_of(now_->passes.labels())) return now_;
+    left_out_ = choice.left_out;
     before_ = std::move(some_);
-    some_ = std::make_unique<LabelSet>(order_, lattice_, std::move(labels), all_.passes.labels());
+    some_ = std::make_unique<LabelSet>(order_, lattice_, std::move(choice.labels), all_.passes.labels());
     return now_ = some_.get();
 }
 
@@ -76,8 +90,8 @@ bool LabelChoice::promising() const {
 
 LabelSet* LabelChoice::few() {
     if (!open_) return now_;
-    std::vector<int> above = above_tolerance();
-    return above.size() <= kFew ? choose(std::move(above)) : now_;
+    Choice above = above_tolerance();
+    return above.labels.size() <= kFew ? choose(std::move(above)) : now_;
 }
 
 LabelSet* LabelChoice::narrower() {
@@ -85,7 +99,8 @@ LabelSet* LabelChoice::narrower() {
 }
 
 LabelSet* LabelChoice::checked() {
-    const float bound = tolerance_ * static_cast<float>(all_.labels.size() - now_->labels.size());
+    const auto left_out = static_cast<float>(all_.labels.size() - now_->labels.size());
+    const float bound = tolerance_ * std::min(left_out, kMostLeftOut);
     if (now_->whole() || rest_share_.exchange(0) <= bound) return now_;
     open_ = false;
     return now_ = &all_;

@@ -33,8 +33,12 @@ class LabelChoice {
 
   private:
     std::vector<float> largest() const;
-    std::vector<int> above_tolerance() const;
-    LabelSet* choose(std::vector<int> labels);
+    struct Choice {
+        std::vector<int> labels;  // numbers of the caller's labels, ascending
+        float left_out;           // sum of the largest values of the others
+    };
+    Choice above_tolerance() const;
+    LabelSet* choose(Choice choice);
 
     const PointOrder& order_;
     const Lattice& lattice_;
@@ -43,6 +47,7 @@ class LabelChoice {
     const int stride_;
     bool open_;
     LabelSet* now_;
+    float left_out_ = 0;                       // of the labels not in now_
     std::unique_ptr<LabelSet> some_, before_;  // the set in use if it is not all_, and the one before it
     Array<float> peaks_;                       // [partitions][stride]
     std::atomic<float> rest_share_{0};

@@ -39,8 +39,8 @@ class Lattice {
     const Compatibility& mixing(size_t term) const { return mixing_[term]; }
     bool mixes(size_t term) const { return !mixing_[term].values.empty(); }
 
-    // Whether every kernel is normalised, so that a message is no larger than what it is made of times the weights; and
-    // the sum of these.
+    // Whether every kernel is normalised, so that a message is no larger than what it is made of times the
+    // weights; and the sum of these.
     bool normalised() const;
     float weights() const;
 
