@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import functools
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 from inputs import scene, softmax
+from instruction_sets import answers_with
 from numpy.typing import NDArray
 
 import densecrf
@@ -68,20 +66,6 @@ ISA_CASES = {
     "a soft-max": (7, 9, 21, 3, (), 0),
 }
 
-ISA_PROGRAM = """
-import sys
-import numpy as np
-import densecrf
-import test_determinism as tests
-try:
-    isa = densecrf.build_info()["isa"]
-except RuntimeError as error:
-    assert "this machine runs no such kernels" in str(error)
-    sys.exit(3)
-assert isa == sys.argv[2], isa
-np.savez(sys.argv[1], **tests.isa_answers())
-"""
-
 
 def isa_answers() -> dict[str, NDArray[np.float32]]:
     answers = {}
@@ -94,31 +78,16 @@ def isa_answers() -> dict[str, NDArray[np.float32]]:
     return answers
 
 
-def answers_with(isa: str, folder: Path) -> dict[str, NDArray[np.float32]]:
-    """Run `isa_answers` in a process that uses this instruction set; skip if the machine has none."""
-    paths = [str(Path(densecrf.__file__).parents[1]), str(Path(__file__).parent)]
-    environment = {**os.environ, "DENSECRF_ISA": isa, "PYTHONPATH": os.pathsep.join(paths)}
-    file = folder / f"{isa}.npz"
-    done = subprocess.run(
-        [sys.executable, "-c", ISA_PROGRAM, str(file), isa], env=environment, capture_output=True, text=True
-    )
-    if done.returncode == 3:
-        pytest.skip(f"this machine or build has no {isa}")
-    assert done.returncode == 0, done.stderr
-    with np.load(file) as stored:
-        return dict(stored)
-
-
 @pytest.fixture(scope="module")
 def baseline_answers(tmp_path_factory: pytest.TempPathFactory) -> dict[str, NDArray[np.float32]]:
-    return answers_with("baseline", tmp_path_factory.mktemp("isa"))
+    return answers_with("baseline", __name__, tmp_path_factory.mktemp("isa"))
 
 
 @pytest.mark.parametrize("isa", ["avx2", "avx512"])
 def test_every_instruction_set_gives_the_same_answer(
     isa: str, baseline_answers: dict[str, NDArray[np.float32]], tmp_path: Path
 ) -> None:
-    answers = answers_with(isa, tmp_path)
+    answers = answers_with(isa, __name__, tmp_path)
     assert len(answers) == 2 * len(ISA_CASES)
     for name, answer in answers.items():
         np.testing.assert_allclose(answer, baseline_answers[name], rtol=0, atol=1e-5, err_msg=name)

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import functools
-import os
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from inputs import NORMALIZATIONS, scene, softmax
+from instruction_sets import ISAS, answers_with
 from numpy.testing import assert_allclose, assert_array_equal
 from numpy.typing import NDArray
 
@@ -216,20 +214,6 @@ def test_every_number_of_threads_gives_the_same_bits(kind: str, size: tuple[int,
 
 # ---- instruction sets ---------------------------------------------------------------------------------------
 
-ISA_PROGRAM = """
-import sys
-import numpy as np
-import densecrf
-import test_two_labels as tests
-try:
-    isa = densecrf.build_info()["isa"]
-except RuntimeError as error:
-    assert "this machine runs no such kernels" in str(error)
-    sys.exit(3)
-assert isa == sys.argv[2], isa
-np.savez(sys.argv[1], **tests.isa_answers())
-"""
-
 
 def isa_answers() -> dict[str, Values]:
     answers = {f"logits, {name}": refine(IMAGE, values, from_logits=True) for name, values in LOGITS.items()}
@@ -242,17 +226,8 @@ def isa_answers() -> dict[str, Values]:
     return answers
 
 
-@pytest.mark.parametrize("isa", ["baseline", "avx2", "avx512"])
+@pytest.mark.parametrize("isa", ISAS)
 def test_every_instruction_set_gives_the_same_answer(isa: str, tmp_path: Path) -> None:
-    paths = [str(Path(densecrf.__file__).parents[1]), str(Path(__file__).parent)]
-    environment = {**os.environ, "DENSECRF_ISA": isa, "PYTHONPATH": os.pathsep.join(paths)}
-    file = tmp_path / "answers.npz"
-    done = subprocess.run(
-        [sys.executable, "-c", ISA_PROGRAM, str(file), isa], env=environment, capture_output=True, text=True
-    )
-    if done.returncode == 3:
-        pytest.skip(f"this machine or build has no {isa}")
-    assert done.returncode == 0, done.stderr
-    with np.load(file) as stored:
-        for name, mine in isa_answers().items():
-            assert_allclose(stored[name], mine, rtol=0, atol=1e-5, err_msg=name)
+    stored = answers_with(isa, __name__, tmp_path)
+    for name, mine in isa_answers().items():
+        assert_allclose(stored[name], mine, rtol=0, atol=1e-5, err_msg=name)
