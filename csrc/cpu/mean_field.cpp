@@ -49,7 +49,6 @@ class MeanField {
     MeanField(const PointOrder& order, const Lattice& lattice, const Unary& unary, const Inference& inference,
               float* marginals)
         : order_(order),
-          lattice_(lattice),
           unary_(unary),
           inference_(inference),
           all_(order, lattice, first_labels(unary.labels), unary.labels),
@@ -277,7 +276,6 @@ class MeanField {
     }
 
     const PointOrder& order_;
-    const Lattice& lattice_;
     const Unary unary_;
     const Inference inference_;
     LabelSet all_;
