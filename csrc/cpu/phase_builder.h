@@ -32,7 +32,8 @@ class PhaseBuilder {
             last = i;
         }
         weight[last] -= sum;
-        for (int i = 0; i < layout.dims; ++i) weight_[i] = weight[i] - weight[layout.dims];
+        for (int i = 0; i < layout.dims; ++i)
+            field_[i] = {layout.word_of(i), layout.shift_of(i), weight[i] - weight[layout.dims]};
     }
 
     // Rows to pieces by their weighted sums. Groups of rows that happen to have the same sum share a piece.
@@ -102,7 +103,7 @@ class PhaseBuilder {
         const uint64_t mask = ~uint64_t{0} >> (64 - layout_.field_bits);
         uint64_t sum = 0;
         for (int i = 0; i < layout_.dims; ++i)
-            sum += weight_[i] * ((key.word[layout_.word_of(i)] >> layout_.shift_of(i)) & mask);
+            sum += field_[i].weight * ((key.word[field_[i].word] >> field_[i].shift) & mask);
         return (sum ^ (sum >> 32)) * 0x9E3779B97F4A7C15ull;
     }
 
@@ -128,7 +129,11 @@ class PhaseBuilder {
     const KeyLayout& layout_;
     const KeySteps<kWords>& steps_;
     BlurPhase& phase_;
-    uint64_t weight_[kMaxDims];
+    struct Field {  // of a coordinate in a key: looked up, because finding out takes divisions
+        int word, shift;
+        uint64_t weight;
+    };
+    Field field_[kMaxDims];
     std::vector<size_t> begin_;  // [pieces + 1]: where the rows of a piece begin
     Array<uint32_t> row_;        // [rows], piece by piece
 };
