@@ -16,11 +16,11 @@ import numpy as np
 import densecrf
 from benchmarks import workloads
 from densecrf import Bilateral
+from densecrf._memory import label_width
 
 _FLOAT = 4
 _CORNER = 4 + 4  # a row and a weight
 _PASSES = 4  # over the rows of a lattice: sliced, splatted, and read and written by the blur
-_BLOCK = 8  # labels are padded to multiples of this
 
 
 @dataclass(frozen=True)
@@ -67,5 +67,5 @@ def corners(work: workloads.Workload) -> int:
 
 def moved(points: int, labels: int, corners: int, vertices: int) -> int:
     """Bytes of one iteration."""
-    row = -(-labels // _BLOCK) * _BLOCK * _FLOAT
+    row = label_width(labels) * _FLOAT
     return points * (row + corners * _CORNER) + _PASSES * vertices * row

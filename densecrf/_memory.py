@@ -55,7 +55,7 @@ def memory_estimate(
     """
     function = "densecrf.memory_estimate"
     points = math.prod(_check.integer(function, "shape", size, 1) for size in shape)
-    padded = _width(_check.integer(function, "n_labels", n_labels, 1), damped)
+    padded = label_width(_check.integer(function, "n_labels", n_labels, 1), damped)
     meant = [term for term in resolve_terms(function, terms, preset) if term.weight != 0]
     corners = [_dims(term, len(shape), channels) + 1 for term in meant]
     one_weight = all(term.normalization == "symmetric" for term in meant)
@@ -65,7 +65,7 @@ def memory_estimate(
     return MemoryEstimate(points * per_point, points * per_point + sum(vertices))
 
 
-def _width(labels: int, damped: bool) -> int:
+def label_width(labels: int, damped: bool = False) -> int:
     """Floats that the core holds for the labels of a point or a vertex."""
     if labels == 2 and not damped:
         return 1  # their difference

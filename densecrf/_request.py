@@ -76,10 +76,12 @@ def make_request(
     if given_out is not None:
         _check.out_matches(function, given_out, given)
 
-    # Everything from here on may copy. At least: the scores, the picture, the answer, one picture's unaries.
+    # Everything from here on may copy. At least: the scores, the picture, the answer, the unaries of
+    # the pictures that are refined side by side.
     batch, labels, height, width = shape
     points = height * width
-    _core.require_memory(4 * points * (2 * batch * labels + labels + batch * pictures.shape[-1]))
+    together = min(batch, threads)
+    _core.require_memory(4 * points * ((2 * batch + together) * labels + batch * pictures.shape[-1]))
     pictures = _check.picture_values(function, given_image, pictures)
     with np.errstate(over="ignore"):  # beyond float32: becomes infinite, and is refused as such
         scores = np.ascontiguousarray(given.values, np.float32).reshape(batch, labels, points)

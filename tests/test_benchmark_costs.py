@@ -88,7 +88,8 @@ def test_without_peaks_to_read_there_is_a_reason(monkeypatch: pytest.MonkeyPatch
 
 def test_floor_counts_unaries_corners_and_rows() -> None:
     assert floor.moved(points=10, labels=21, corners=9, vertices=4) == 10 * (24 * 4 + 9 * 8) + 4 * 4 * 24 * 4
-    assert floor.moved(points=10, labels=2, corners=9, vertices=0) == 10 * (8 * 4 + 9 * 8)
+    assert floor.moved(points=10, labels=19, corners=9, vertices=0) == 10 * (20 * 4 + 9 * 8)
+    assert floor.moved(points=10, labels=2, corners=9, vertices=0) == 10 * (1 * 4 + 9 * 8)  # their difference
 
 
 def test_floor_of_a_workload_is_all_its_iterations() -> None:

@@ -61,9 +61,4 @@ bool keep_spatial(const Grid& grid, const Term& term, std::shared_ptr<const Term
     return true;
 }
 
-void forget_spatial() {
-    const std::unique_lock<std::mutex> lock(cache().mutex, std::try_to_lock);
-    if (lock) cache().entries.clear();
-}
-
 }  // namespace densecrf::cpu

@@ -15,7 +15,4 @@ std::shared_ptr<const TermLattice> find_spatial(const Grid& grid, const Term& te
 // Keeps it if it is small, and says whether it does; the longest unused give way.
 bool keep_spatial(const Grid& grid, const Term& term, std::shared_ptr<const TermLattice> lattice);
 
-// Lets go of all of them.
-void forget_spatial();
-
 }  // namespace densecrf::cpu
