@@ -7,6 +7,10 @@
 
 namespace densecrf {
 
+// Exponents and messages are in units of log2 inside, so that a soft-max is a power of two.
+constexpr float kLog2e = 1.442695041f;
+constexpr float kLn2 = 0.6931471806f;
+
 // The points: a grid in row-major order. shape holds the slowest axis first, e.g. {height, width}.
 struct Grid {
     std::vector<int64_t> shape;
@@ -20,13 +24,15 @@ struct Grid {
 
 enum class ChannelType { kUint8, kFloat32 };
 
-// The picture: channel c of point i lies at data[i * point_stride + c * channel_stride].
+// The picture: channel c of point i lies at data[i * point_stride + c * channel_stride]; in a batch, the pictures
+// lie picture_stride apart.
 struct Channels {
     const void* data = nullptr;
     ChannelType type = ChannelType::kFloat32;
     int count = 0;               // C
     int64_t point_stride = 0;    // in elements
     int64_t channel_stride = 0;  // in elements
+    int64_t picture_stride = 0;  // in elements
 };
 
 enum class Normalization { kNone, kBefore, kAfter, kSymmetric };
@@ -59,6 +65,13 @@ struct Unary {
     int labels = 0;  // L
     Scores kind = Scores::kProbabilities;
     float clip = 1e-5f;  // smallest probability told apart from 0
+};
+
+// One look at scores, so that Python can say what is wrong with them.
+struct Survey {
+    float min, max;          // over the finite scores
+    float sum_min, sum_max;  // of a point's scores over its labels
+    int64_t not_finite;      // how many scores are NaN or infinite
 };
 
 struct Inference {

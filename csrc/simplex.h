@@ -13,7 +13,7 @@
 // Always inlined: the callers' constants unroll the loops, and host code is built once per instruction set, so no
 // copy of a function may be shared between object files.
 #if defined(__CUDACC__)
-#define DENSECRF_HD __host__ __device__ __forceinline__
+#define DENSECRF_HD static __host__ __device__ __forceinline__
 #else
 #define DENSECRF_HD static inline __attribute__((always_inline))
 #endif

@@ -1,10 +1,7 @@
 // densecrf._core: from NumPy arrays to the plain values of problem.h and back. Checks only what would be unsafe
 // not to; what users may pass is decided in densecrf/_check.py.
-#include <pybind11/numpy.h>
-#include <pybind11/pybind11.h>
 #include <pybind11/stl.h>
 
-#include <cmath>
 #include <memory>
 #include <optional>
 
@@ -13,16 +10,12 @@
 #include "../cpu/memory.h"
 #include "../cpu/model.h"
 #include "../cpu/survey.h"
-#include "../simplex.h"
-
-namespace py = pybind11;
+#include "values.h"
 
 namespace densecrf {
 namespace {
 
 using Planar = py::array_t<float, py::array::c_style>;  // [L, N]
-
-using Floats = py::array_t<float, py::array::c_style | py::array::forcecast>;
 
 // channels [N, C], of any strides; None for none.
 Channels channels_of(const py::object& channels) {
@@ -37,28 +30,6 @@ Channels channels_of(const py::object& channels) {
             array.strides(0) / size, array.strides(1) / size};
 }
 
-// A number, [L] or [L, L].
-Compatibility compatibility_of(const Floats& values) {
-    Compatibility compatibility;
-    compatibility.kind = values.ndim() == 0   ? Compatibility::Kind::kPotts
-                         : values.ndim() == 1 ? Compatibility::Kind::kDiagonal
-                                              : Compatibility::Kind::kMatrix;
-    if (values.ndim() > 2 || (values.ndim() == 2 && values.shape(0) != values.shape(1)) || values.size() == 0)
-        throw py::value_error("a compatibility is a number, [L] or [L, L]");
-    compatibility.values.assign(values.data(), values.data() + values.size());
-    return compatibility;
-}
-
-Normalization normalization_of(const std::string& wanted) {
-    const std::pair<const char*, Normalization> names[] = {{"none", Normalization::kNone},
-                                                           {"before", Normalization::kBefore},
-                                                           {"after", Normalization::kAfter},
-                                                           {"symmetric", Normalization::kSymmetric}};
-    for (const auto& [name, value] : names)
-        if (wanted == name) return value;
-    throw py::value_error("unknown normalization " + wanted);
-}
-
 // A term and the array its channels point into.
 struct TermOfArrays {
     Term term;
@@ -69,18 +40,14 @@ TermOfArrays make_term(std::vector<float> position_sigma, std::vector<float> cha
                        const std::string& normalization, const Floats& compatibility) {
     Term term{std::move(position_sigma), std::move(channel_sigma), channels_of(channels),
               normalization_of(normalization), compatibility_of(compatibility)};
-    if (term.dims() < 1 || term.dims() > kMaxDims)
-        throw py::value_error("a term has 1 to " + std::to_string(kMaxDims) + " feature dimensions");
-    if (term.channel_sigma.size() > static_cast<size_t>(term.channels.count))
-        throw py::value_error("a term has more sigmas than there are channels");
+    check_term(term);
     return {std::move(term), std::move(channels)};
 }
 
 // The largest |feature| in each dimension of a term on a grid, [D].
 std::vector<double> max_abs(const std::vector<int64_t>& shape, const TermOfArrays& one) {
     const Grid grid{shape};
-    if (one.term.position_sigma.size() > shape.size())
-        throw py::value_error("a term has more sigmas than there are axes");
+    check_grid(shape, one.term);
     if (one.term.channels.data && py::cast<py::array>(one.channels).shape(0) != grid.points())
         throw py::value_error("channels must have shape (N, C)");
     std::vector<double> found(one.term.dims());
@@ -99,23 +66,13 @@ std::unique_ptr<BuiltModel> make_model(const std::vector<int64_t>& shape, const 
     const Grid grid{shape};
     if (shape.empty() || grid.points() < 1) throw py::value_error("a model needs points");
     std::vector<Term> plain;
-    py::ssize_t labels = 0;
     for (const TermOfArrays& one : terms) {
-        const Term& term = one.term;
-        if (term.position_sigma.size() > shape.size())
-            throw py::value_error("a term has more sigmas than there are axes");
-        if (term.channels.data && py::cast<py::array>(one.channels).shape(0) != grid.points())
+        check_grid(shape, one.term);
+        if (one.term.channels.data && py::cast<py::array>(one.channels).shape(0) != grid.points())
             throw py::value_error("channels must have shape (N, C)");
-        if (term.compatibility.kind != Compatibility::Kind::kPotts) {
-            const auto size = term.compatibility.kind == Compatibility::Kind::kDiagonal
-                                  ? term.compatibility.values.size()
-                                  : static_cast<size_t>(std::lround(std::sqrt(term.compatibility.values.size())));
-            if (labels != 0 && labels != static_cast<py::ssize_t>(size))
-                throw py::value_error("compatibilities are of different numbers of labels");
-            labels = static_cast<py::ssize_t>(size);
-        }
-        plain.push_back(term);
+        plain.push_back(one.term);
     }
+    const py::ssize_t labels = labels_of(plain);
     const py::gil_scoped_release release;
     return std::unique_ptr<BuiltModel>(new BuiltModel{cpu::Model(grid, plain, {threads, profile}), labels});
 }
@@ -135,11 +92,7 @@ int infer(const BuiltModel& built, const Planar& scores, const std::string& kind
     if (start) check_planes(built, *start);
     if (out.shape(0) != scores.shape(0) || (start && start->shape(0) != scores.shape(0)))
         throw py::value_error("arrays must have the same number of labels");
-    const Unary unary{scores.data(), static_cast<int>(scores.shape(0)),
-                      kind == "probabilities" ? Scores::kProbabilities
-                      : kind == "logits"      ? Scores::kLogits
-                                              : Scores::kEnergies,
-                      clip};
+    const Unary unary{scores.data(), static_cast<int>(scores.shape(0)), scores_of(kind), clip};
     const Inference inference{iterations, start ? start->data() : nullptr, damping, label_tolerance, tolerance};
     float* marginals = out.mutable_data();
     const py::gil_scoped_release release;
@@ -161,18 +114,12 @@ py::dict survey(const Planar& scores, int threads) {
     if (scores.ndim() != 2) throw py::value_error("scores must have shape (L, N)");
     const float* data = scores.data();
     const int64_t labels = scores.shape(0), points = scores.shape(1);
-    cpu::Survey s;
+    Survey s;
     {
         const py::gil_scoped_release release;
         s = cpu::survey(data, labels, points, threads);
     }
-    py::dict found;
-    found["min"] = s.min;
-    found["max"] = s.max;
-    found["sum_min"] = s.sum_min;
-    found["sum_max"] = s.sum_max;
-    found["not_finite"] = s.not_finite;
-    return found;
+    return dict_of(s);
 }
 
 }  // namespace

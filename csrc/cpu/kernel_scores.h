@@ -8,7 +8,6 @@
 namespace densecrf::cpu {
 namespace {
 
-constexpr float kLog2e = 1.442695041f;
 constexpr float kHuge = 1e30f;  // keeps differences of logits finite
 
 void peaks(Planes<const float> scores, int64_t first, int64_t count, float* largest) {

@@ -2,19 +2,13 @@
 
 #include <algorithm>
 
+#include "../label_tolerance.h"
+
 namespace densecrf::cpu {
 namespace {
 
 // A label that is likely somewhere will not drop out: where many are, looking closer is not worth it.
 constexpr float kLikely = 0.1f;
-
-// A label left out loses a message of up to the weights times the tolerance: published weights add up to 10 or so,
-// and where they are larger the tolerance is smaller.
-constexpr float kUsualWeights = 10.0f;
-
-// Labels left out must not add up: with hundreds of them, all below the tolerance, together they could be all
-// there is. So many may be left out if all are as large as the tolerance; more if they are smaller.
-constexpr float kMostLeftOut = 20.0f;
 
 // So few labels to begin with are worth no closer look.
 constexpr size_t kFew = 8;
@@ -33,7 +27,7 @@ LabelChoice::LabelChoice(const PointOrder& order, const Lattice& lattice, LabelS
     : order_(order),
       lattice_(lattice),
       all_(all),
-      tolerance_(tolerance * std::min(1.0f, kUsualWeights / lattice.weights())),
+      tolerance_(effective_tolerance(tolerance, lattice.weights())),
       stride_(all.passes.stride()),
       open_(tolerance > 0 && only_attract(lattice)),
       now_(&all) {

@@ -1,43 +1,13 @@
 #include "lattice.h"
 
 #include <algorithm>
-#include <cmath>
 #include <stdexcept>
 
+#include "../normalization.h"
 #include "spatial_cache.h"
 
 namespace densecrf::cpu {
 namespace {
-
-constexpr float kLog2e = 1.442695041f;
-constexpr float kTiny = 1e-20f;  // keeps an empty neighbourhood from dividing by zero
-
-// What a term's corner weights are multiplied with, on the way into the lattice and on the way out.
-struct Factors {
-    float splat, slice;
-};
-
-// norm: the filter's response to ones at the point; strength: weight, slice scale and log2(e).
-Factors factors(Normalization normalization, float norm, float strength) {
-    switch (normalization) {
-        case Normalization::kSymmetric: {
-            const float both = std::sqrt(strength / (norm + kTiny));
-            return {both, both};
-        }
-        case Normalization::kBefore:
-            return {1.0f / (norm + kTiny), strength};
-        case Normalization::kAfter:
-            return {1.0f, strength / (norm + kTiny)};
-        case Normalization::kNone:
-            break;
-    }
-    return {1.0f, strength};
-}
-
-// Whether the compatibility is one positive number, which the corner weights can take up.
-bool folds(const Term& term) {
-    return term.compatibility.kind == Compatibility::Kind::kPotts && term.compatibility.values[0] > 0;
-}
 
 bool is_spatial(const Term& term) {
     return term.channel_sigma.empty();
@@ -58,7 +28,7 @@ size_t corner_bytes(const PointOrder& order, const std::vector<Term>& terms) {
 Lattice::Lattice(const PointOrder& order, const Grid& grid, const std::vector<Term>& terms)
     : order_(order), grid_(grid) {
     for (const Term& term : terms) {
-        if (term.compatibility.kind == Compatibility::Kind::kPotts && term.compatibility.values[0] == 0) continue;
+        if (is_silent(term)) continue;
         terms_.push_back(term);
         mixing_.push_back(folds(term) ? Compatibility{} : term.compatibility);
     }
@@ -167,12 +137,11 @@ void Lattice::weigh_corners(int partition) {
     for (size_t t = 0; t < terms_.size(); ++t) {
         const TermLattice& lattice = *lattices_[t];
         const int corners = lattice.dims + 1;
-        const float weight = folds(terms_[t]) ? terms_[t].compatibility.values[0] : 1.0f;
-        const float strength = weight * kLog2e * slice_scale(lattice.dims);
+        const float weight = strength(terms_[t]);
         float *splat = weights_[t].splat.data(), *slice = weights_[t].slice.data();
         const float* barycentric = lattice.barycentric.size() ? lattice.barycentric.data() : splat;
         for (int64_t i = order_.first_point(partition); i < order_.first_point(partition + 1); ++i) {
-            const Factors f = factors(terms_[t].normalization, lattice.norm[i], strength);
+            const Factors f = factors(terms_[t].normalization, lattice.norm[i], weight);
             for (int64_t k = i * corners; k < (i + 1) * corners; ++k) {
                 if (slice) slice[k] = barycentric[k] * f.slice;
                 splat[k] = barycentric[k] * f.splat;

@@ -19,20 +19,16 @@
 #include <algorithm>
 #include <atomic>
 
+#include "../label_tolerance.h"
 #include "label_choice.h"
 #include "two_labels.h"
 
 namespace densecrf::cpu {
 namespace {
 
-constexpr float kLog2e = 1.442695041f;
-
 // Marginals below 2^-60 count as 2^-60 on their way into the lattice: no denormal numbers, and no difference
 // that a float sum could show. The result itself is exact down to the smallest normal float.
 constexpr float kFloorInside = -60.0f, kFloorResult = -125.0f;
-
-// Labels hardly ever lose their last chance later than this: no need to look on.
-constexpr int kLastLook = 3;
 
 std::vector<int> first_labels(int count) {
     std::vector<int> labels(count);

@@ -3,7 +3,6 @@
 namespace densecrf::cpu {
 
 void message(const Passes& passes, const float* values, const Execution& execution, float* out) {
-    constexpr float kLn2 = 0.6931471806f;
     const int64_t points = passes.order().points();
     const Planes<const float> from{values, points, passes.labels()};
     const Planes<float> to{out, points, passes.labels()};
