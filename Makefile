@@ -6,7 +6,13 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 SOURCES := $(shell find csrc -type f) CMakeLists.txt setup.py pyproject.toml
 CXX_FILES := $(shell find csrc -name '*.h' -o -name '*.cpp' -o -name '*.cu' -o -name '*.cuh')
 
-.PHONY: demo test lint format ext bench peers parity clean
+# Warnings are errors; the CUDA kernels are compiled for one kind of device if there is a compiler for them, and for
+# the host in any case.
+DEVELOPMENT := -DDENSECRF_WERROR=ON -DDENSECRF_TWIN=ON -DCMAKE_CUDA_ARCHITECTURES=90
+CONFIGURE = $(BIN)/cmake -S . -G Ninja -DCMAKE_MAKE_PROGRAM=$(abspath $(BIN)/ninja) -DDENSECRF_WERROR=ON \
+    -DPython_EXECUTABLE=$(abspath $(BIN)/python) -Dpybind11_DIR=$$($(BIN)/python -m pybind11 --cmakedir)
+
+.PHONY: demo test lint format ext sanitize gpu bench peers parity clean
 
 demo: $(VENV)/.demo
 	$(BIN)/densecrf demo --out demo
@@ -27,11 +33,21 @@ format: $(VENV)/.test
 
 # The inner loop: rebuilds what changed and nothing else.
 ext: $(VENV)/.test
-	$(BIN)/cmake -S . -B build -G Ninja -DCMAKE_MAKE_PROGRAM=$(abspath $(BIN)/ninja) \
-	    -DPython_EXECUTABLE=$(abspath $(BIN)/python) -DDENSECRF_WERROR=ON \
-	    -Dpybind11_DIR=$$($(BIN)/python -m pybind11 --cmakedir) > build-ext.log || (cat build-ext.log; false)
+	$(CONFIGURE) -B build $(DEVELOPMENT) > build-ext.log || (cat build-ext.log; false)
 	$(BIN)/cmake --build build
 	$(BIN)/cmake --install build --prefix . > build-ext.log
+
+# The CUDA kernels' host twin under AddressSanitizer and UndefinedBehaviorSanitizer, through all tests of the back end.
+sanitize: $(VENV)/.test
+	$(CONFIGURE) -B build-sanitize -DDENSECRF_CUDA=OFF -DDENSECRF_TWIN=ON -DDENSECRF_SANITIZE=ON > build-ext.log || (cat build-ext.log; false)
+	$(BIN)/cmake --build build-sanitize --target _cuda_twin
+	ASAN_OPTIONS=detect_leaks=0 DENSECRF_TWIN_FILE=$$(ls build-sanitize/_cuda_twin.*.so) \
+	    LD_PRELOAD="$$(gcc -print-file-name=libasan.so) $$(gcc -print-file-name=libstdc++.so.6)" \
+	    $(BIN)/python -m pytest -q -p no:cacheprovider tests/test_gpu_*.py
+
+# On a machine with a GPU, PyTorch and pybind11, in its own Python: no network needed. Builds, tests, measures.
+gpu:
+	$(PYTHON) benchmarks/gpu.py
 
 # make bench OPTIONS="--quick --json speed.json"
 bench: $(VENV)/.test
@@ -57,7 +73,7 @@ $(VENV)/.demo: $(VENV)/.created $(SOURCES)
 $(VENV)/.test: $(VENV)/.created $(SOURCES)
 	@echo "Installing torch, the tools and densecrf (some minutes the first time)"
 	$(PIP) install torch==2.13.0
-	CMAKE_ARGS="-DDENSECRF_WERROR=ON" $(PIP) install --editable ".[demo,test,lint]"
+	CMAKE_ARGS="$(DEVELOPMENT)" $(PIP) install --editable ".[demo,test,lint]"
 	touch $@
 
 .venv-peers/.installed:
@@ -67,4 +83,4 @@ $(VENV)/.test: $(VENV)/.created $(SOURCES)
 	touch $@
 
 clean:
-	rm -rf build build-ext.log dist demo *.egg-info densecrf/*.so
+	rm -rf build build-sanitize build-ext.log dist demo *.egg-info densecrf/*.so

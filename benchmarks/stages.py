@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from benchmarks import workloads
 from densecrf import _core
 from densecrf._refine import answer
-from densecrf._request import make_request
+from densecrf._request import make_call, make_request
 
 REST = "rest (checks, allocation)"
 
@@ -17,7 +17,7 @@ def measure(work: workloads.Workload, tolerance: float) -> dict[str, float]:
     """Seconds of each of the core's stages, and of everything else in the same call of `densecrf.refine`."""
     profile = _core.Profile()
     begin = time.perf_counter()
-    request = make_request(
+    call = make_call(
         "densecrf.refine",
         work.image,
         work.probs,
@@ -30,7 +30,7 @@ def measure(work: workloads.Workload, tolerance: float) -> dict[str, float]:
         out=None,
         label_tolerance=tolerance,
     )
-    kept = answer(request, profile)
+    kept = answer(make_request(call), profile)
     took = time.perf_counter() - begin
     del kept
     return with_rest(profile.seconds(), took)

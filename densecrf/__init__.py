@@ -6,6 +6,7 @@ Mean field on the permutohedral lattice with Gaussian spatial and bilateral kern
 
 from densecrf import reference
 from densecrf._build import build_info
+from densecrf._errors import CudaError
 from densecrf._labels import refine_labels, refine_mask
 from densecrf._memory import MemoryEstimate, memory_estimate
 from densecrf._model import DenseCRF, MeanField
@@ -18,6 +19,7 @@ from densecrf.terms import Bilateral, Features, Gaussian
 
 __all__ = [
     "Bilateral",
+    "CudaError",
     "DenseCRF",
     "Features",
     "Gaussian",

@@ -1,7 +1,7 @@
-"""Where arrays live: what a caller handed over, as NumPy, and how to give an answer back in kind.
+"""Where arrays live: what a caller handed over, and how to give an answer back in kind.
 
-The only place that knows of torch and CuPy. Frameworks are recognised by what is already imported, so none is
-ever imported from here.
+Arrays of the host are NumPy's, or torch tensors seen as such; those on a GPU stay there (densecrf/_gpu.py).
+Frameworks are recognised by what is already imported, so none is ever imported from here.
 """
 
 from __future__ import annotations
@@ -13,20 +13,25 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from densecrf._gpu import Gpu, gpu_of
+
 
 @dataclass(frozen=True)
 class Given:
     """An array as the caller gave it.
 
     Attributes:
-        values: the same values as a NumPy array, without a copy wherever NumPy has the dtype.
+        values: the same values as a NumPy array, without a copy wherever NumPy has the dtype. Of an array on a GPU,
+            a stand-in with its shape and dtype that holds nothing.
         original: the caller's object.
-        framework: "numpy" or "torch".
+        framework: "numpy", "torch" or "cupy".
+        gpu: where it lies, if not in this machine's main memory.
     """
 
     values: NDArray[Any]
     original: Any
     framework: str
+    gpu: Gpu | None = None
 
     @property
     def is_view(self) -> bool:
@@ -41,17 +46,31 @@ class Given:
         return str(self.original.dtype if self.framework == "torch" else self.values.dtype)
 
 
-def take(function: str, name: str, array: object) -> Given:
+def take(function: str, name: str, array: object, *, gpu: bool = False) -> Given:
     """Takes an argument that should be an array.
 
+    Args:
+        function: for messages.
+        name: of the argument, for messages.
+        array: the argument.
+        gpu: it may lie on a GPU.
+
     Raises:
-        TypeError: it is not an array of a library we know, or not in this machine's main memory.
+        TypeError: it is not an array of a library we know, or lies where it should not.
     """
+    place = gpu_of(array)
+    if place is not None:
+        if not gpu:
+            raise TypeError(f"{function}: {name} lies on a GPU, and this works on the CPU; {_REMEDY[place.name]}")
+        return _on_gpu(function, name, array, place)
     torch = sys.modules.get("torch")
     if torch is not None and isinstance(array, getattr(torch, "Tensor", ())):  # none while torch is being imported
         return Given(_from_torch(function, name, array, torch), array, "torch")
     if hasattr(array, "__cuda_array_interface__"):
-        raise TypeError(_no_cuda(function, name, "move it to the CPU, e.g. with .get()"))
+        raise TypeError(
+            f"{function}: {name} lies on a GPU and is neither torch's nor CuPy's, got {type(array).__name__}; "
+            f"convert it with cupy.asarray or torch.as_tensor, or move it to the CPU"
+        )
     if isinstance(array, np.ma.MaskedArray):
         raise TypeError(f"{function}: {name} must not be a masked array, because the mask would be lost; fill it first")
     if getattr(array, "mode", None) == "P":  # a Pillow image
@@ -66,9 +85,20 @@ def take(function: str, name: str, array: object) -> Given:
     )
 
 
+_REMEDY = {"torch": "move it there with .cpu()", "cupy": "move it there with .get()"}
+
+
+def _on_gpu(function: str, name: str, array: Any, place: Gpu) -> Given:
+    if place.name == "torch" and (array.layout != sys.modules["torch"].strided or array.is_quantized):
+        raise TypeError(f"{function}: {name} must be a dense tensor, got one with layout {array.layout}")
+    try:
+        dtype = place.numpy_dtype(array)
+    except TypeError:  # float8 and the like
+        raise TypeError(f"{function}: {name} must have a dtype that NumPy has, got {array.dtype}") from None
+    return Given(np.broadcast_to(np.zeros((), dtype), tuple(array.shape)), array, place.name, place)
+
+
 def _from_torch(function: str, name: str, tensor: Any, torch: Any) -> NDArray[Any]:
-    if tensor.device.type == "cuda":
-        raise TypeError(_no_cuda(function, name, "move it to the CPU with .cpu()"))
     if tensor.device.type != "cpu" or tensor.layout != torch.strided or tensor.is_quantized:
         raise TypeError(
             f"{function}: {name} must be a dense tensor on the CPU, "
@@ -84,8 +114,22 @@ def _from_torch(function: str, name: str, tensor: Any, torch: Any) -> NDArray[An
     return values
 
 
-def _no_cuda(function: str, name: str, remedy: str) -> str:
-    return f"{function}: {name} lies on a GPU, and this build of densecrf has no CUDA back end; {remedy}"
+def as_pictures(given: Given, channel_axis: int | None, batched: bool) -> Any:
+    """The image as a view (B, H, W, C), where it lies.
+
+    Args:
+        given: the image.
+        channel_axis: its axis of channels; None if it has none.
+        batched: whether it has an axis of pictures, which is its first.
+    """
+    array = given.values if given.gpu is None else given.original
+    if channel_axis is None:
+        picture = array[..., np.newaxis]
+    elif given.gpu is None:
+        picture = np.moveaxis(array, channel_axis, -1)
+    else:
+        picture = given.gpu.channels_last(array, channel_axis)
+    return picture if batched else picture[np.newaxis]
 
 
 def place_for(shape: tuple[int, ...], inputs: tuple[NDArray[Any], ...], out: Given | None) -> NDArray[np.float32]:
@@ -98,8 +142,10 @@ def place_for(shape: tuple[int, ...], inputs: tuple[NDArray[Any], ...], out: Giv
     return np.empty(shape, np.float32)
 
 
-def give_back(result: NDArray[np.float32], like: Given, out: Given | None) -> Any:
+def give_back(result: Any, like: Given, out: Given | None) -> Any:
     """The result in the library and dtype of ``like``, or written to ``out``."""
+    if like.gpu is not None:
+        return _give_back_on_gpu(like.gpu, result, like, out)
     if out is not None:
         if result is not out.values:
             _copy_into(out, result)
@@ -114,3 +160,11 @@ def _copy_into(out: Given, result: NDArray[np.float32]) -> None:
         out.original.detach().copy_(sys.modules["torch"].from_numpy(result))
     else:
         np.copyto(out.values, result, casting="same_kind")
+
+
+def _give_back_on_gpu(gpu: Gpu, result: Any, like: Given, out: Given | None) -> Any:
+    if out is None:
+        return gpu.convert(result, like.dtype_name.removeprefix("torch."))
+    if gpu.address(result) != gpu.address(out.original):
+        gpu.write(result, out.original)
+    return out.original

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import importlib
+import importlib.util
 import os
 from pathlib import Path
+from types import ModuleType
 
 from densecrf import _core
 from densecrf._version import __version__
@@ -15,15 +18,30 @@ def build_info() -> dict[str, str | int]:
     """What runs when `densecrf.refine` is called, for bug reports and benchmarks.
 
     Returns:
-        ``version``; ``isa``, the instruction set in use ("avx512", "avx2" or "baseline"); ``cuda``, whether
-        CUDA tensors can be refined, or why not; ``threads``, how many are used unless the caller says.
+        ``version``; ``isa``, the instruction set in use ("avx512", "avx2" or "baseline"); ``cuda``, how
+        many devices there are, or why there are none; ``threads``, how many are used unless the caller says.
     """
     return {
         "version": __version__,
         "isa": _core.isa(),
-        "cuda": "not built: this version has no CUDA back end",
+        "cuda": _describe_cuda(),
         "threads": default_threads(),
     }
+
+
+def cuda_module() -> ModuleType | None:
+    """The compiled CUDA back end, loaded when it is first asked for; None if this build has none."""
+    if importlib.util.find_spec("densecrf._cuda") is None:
+        return None
+    return importlib.import_module("densecrf._cuda")
+
+
+def _describe_cuda() -> str:
+    module = cuda_module()
+    if module is None:
+        return "not built: no CUDA compiler was at hand, or DENSECRF_CUDA=OFF"
+    count, reason = module.devices()
+    return f"{count} device{'s' if count > 1 else ''}" if count else f"no device: {reason}"
 
 
 def default_threads() -> int:

@@ -25,6 +25,7 @@ class FullTerm:
         channel_sigma: one per channel.
         weight: the compatibility, positive attracts.
         normalization: as in `densecrf.Gaussian`.
+        is_of_picture: whether the channels are those of the picture, or the term's own.
     """
 
     shape: tuple[int, ...]
@@ -33,11 +34,20 @@ class FullTerm:
     channel_sigma: tuple[float, ...]
     weight: Weight
     normalization: str
+    is_of_picture: bool
 
     def for_core(self) -> _core.Term:
         """The term as the compiled core takes it."""
         weight = self.weight if isinstance(self.weight, float) else np.asarray(self.weight, np.float32)
         return _core.Term(self.position_sigma, self.channel_sigma, self.channels, self.normalization, weight)
+
+    def max_abs(self, channel_bound: float | None) -> list[float]:
+        """The largest |feature| in each dimension, [D]; no channel is larger than the bound, if there is one."""
+        if channel_bound is None:
+            return _core.max_abs(self.shape, self.for_core())
+        sizes = [size - 1 for size in self.shape[::-1]]
+        ends = [size / s for size, s in zip(sizes, self.position_sigma, strict=False)]
+        return ends + [channel_bound / s for s in self.channel_sigma]
 
     def features(self) -> NDArray[np.float64]:
         """Position and colour in units of their sigmas, [N, D] (Krähenbühl & Koltun 2011, section 2)."""
@@ -64,9 +74,17 @@ def resolve_terms(function: str, terms: Sequence[Term] | None, preset: str) -> S
 
 
 def full_term(
-    function: str, term: Term, shape: tuple[int, ...], n_labels: int, channels: NDArray[Any] | None
+    function: str,
+    term: Term,
+    shape: tuple[int, ...],
+    n_labels: int,
+    channels: NDArray[Any] | None,
+    channel_bound: float | None = None,
 ) -> FullTerm:
-    """A term on a grid of points with channels [N, C], or without a picture (None)."""
+    """A term on a grid of points with channels [N, C], or without a picture (None).
+
+    With a bound, the largest that a channel may be, the values of the channels are not looked at.
+    """
     _check.weight_labels(function, term, n_labels)
     positions: tuple[float, ...] = ()
     colours: tuple[float, ...] = ()
@@ -81,6 +99,6 @@ def full_term(
         seen = _check.has_picture(function, term, channels)
         colours = _check.channel_count(function, term, term.srgb, seen.shape[1])
     _check.feature_count(function, term, len(positions) + len(colours))
-    full = FullTerm(shape, positions, seen, colours, term.weight, term.normalization)
-    _check.feature_range(function, term, _core.max_abs(shape, full.for_core()))
+    full = FullTerm(shape, positions, seen, colours, term.weight, term.normalization, isinstance(term, Bilateral))
+    _check.feature_range(function, term, full.max_abs(channel_bound if isinstance(term, Bilateral) else None))
     return full

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from densecrf import _check
 from densecrf._refine import answer
-from densecrf._request import LABEL_TOLERANCE, make_request
+from densecrf._request import LABEL_TOLERANCE, make_call, make_request
 from densecrf._unary import unary_from_labels
 from densecrf.terms import Term
 
@@ -105,7 +105,7 @@ def _refine(
     iterations: int,
 ) -> NDArray[np.float32]:
     """`densecrf.refine` under another name."""
-    request = make_request(
+    call = make_call(
         function,
         image,
         scores,
@@ -118,5 +118,5 @@ def _refine(
         num_threads=None,
         out=None,
     )
-    refined: NDArray[np.float32] = answer(request)
+    refined: NDArray[np.float32] = answer(make_request(call))
     return refined

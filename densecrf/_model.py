@@ -7,15 +7,15 @@ from collections.abc import Sequence
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
-from numpy.typing import NDArray
 
-from densecrf import _arrays, _check, _core
+from densecrf import _arrays, _check
 from densecrf._build import default_threads
-from densecrf._features import FullTerm, full_term, resolve_terms
+from densecrf._engines import Engine, GpuEngine, HostEngine, Planes, own_channels
+from densecrf._features import resolve_terms
+from densecrf._gpu import Gpu, gpu_of
 from densecrf.terms import Term
 
-Values: TypeAlias = NDArray[np.float32]  # [L, *shape]
-Planes: TypeAlias = NDArray[np.float32]  # [L, N], contiguous
+Values: TypeAlias = Any  # (L, *shape), of NumPy, or of the library whose GPU it is
 
 
 class DenseCRF:
@@ -23,6 +23,10 @@ class DenseCRF:
 
     The lattices are built here; what the methods take is not kept, so one object serves many unaries and many
     threads at once. It pickles by its description, and builds the lattices again.
+
+    It works where its image lies. A model of an image on the CPU, or of a shape, builds its lattices once more on every
+    GPU that it is given unaries of. On a GPU nothing waits for results, and so values are not looked at: NaN in the
+    unaries makes nonsense of the marginals instead of an error.
 
     Args:
         image_or_shape: the image the bilateral terms look at, or the shape of the grid where there are none:
@@ -52,24 +56,20 @@ class DenseCRF:
         function = "densecrf.DenseCRF"
         threads = _check.threads(function, num_threads, default_threads())
         n_labels = _check.integer(function, "n_labels", n_labels, 1)
-        shape, channels = _check.grid(function, image_or_shape, channel_axis)
+        shape, image, axis = _check.grid(function, image_or_shape, channel_axis)
+        channels = None if image is None else own_channels(function, image, axis)
         meant = tuple(resolve_terms(function, terms, preset))
-        self._set_up(shape, None if channels is None else channels.copy(), n_labels, meant, threads)
+        self._set_up(shape, channels, n_labels, meant, threads)
 
     def _set_up(
-        self,
-        shape: tuple[int, ...],
-        channels: NDArray[Any] | None,
-        n_labels: int,
-        terms: tuple[Term, ...],
-        threads: int,
+        self, shape: tuple[int, ...], channels: Any, n_labels: int, terms: tuple[Term, ...], threads: int
     ) -> None:
-        """Builds the lattices from a description that nobody else can change: channels [N, C] are our own."""
+        """Builds the lattices from a description that nobody else can change: channels (N, C) are our own."""
         self._description = (shape, channels, n_labels, terms, threads)
-        self.shape, self.n_labels, self._threads = shape, n_labels, threads
-        self._terms = tuple(full_term("densecrf.DenseCRF", term, shape, n_labels, channels) for term in terms)
-        self._core = self._build(self._terms)
-        self._filters: dict[int, _core.Model] = {}
+        self.shape, self.n_labels = shape, n_labels
+        self._home = gpu_of(channels)
+        self._engines = {self._home: self._build(self._home, terms)}
+        self._filters: dict[tuple[Gpu | None, int], Engine] = {}
 
     def __getstate__(self) -> tuple[Any, ...]:
         return self._description
@@ -77,13 +77,28 @@ class DenseCRF:
     def __setstate__(self, description: tuple[Any, ...]) -> None:
         self._set_up(*description)
 
-    def _build(self, terms: Sequence[FullTerm]) -> _core.Model:
-        return _core.Model(self.shape, [term.for_core() for term in terms], self._threads)
+    def _build(self, gpu: Gpu | None, terms: Sequence[Term]) -> Engine:
+        function = "densecrf.DenseCRF"
+        shape, channels, n_labels, _, threads = self._description
+        if gpu is None:
+            return HostEngine(function, shape, n_labels, terms, channels, threads)
+        return GpuEngine(function, gpu, shape, n_labels, terms, channels)
+
+    def _engine(self, function: str, name: str, given: _arrays.Given) -> Engine:
+        """The lattices where an argument lies."""
+        if given.gpu not in self._engines:
+            if self._home is not None:
+                raise TypeError(
+                    f"{function}: {name} must lie where the model's image lies, {self._home}, "
+                    f"got {name} on {given.gpu or 'the CPU'}; move one of them"
+                )
+            self._engines[given.gpu] = self._build(given.gpu, self._description[3])
+        return self._engines[given.gpu]
 
     @property
     def n_vertices(self) -> int:
         """Lattice vertices of all terms; memory and time grow with them."""
-        return self._core.vertices
+        return self._engines[self._home].vertices
 
     def infer(
         self,
@@ -115,49 +130,34 @@ class DenseCRF:
             them and the number.
         """
         function = "DenseCRF.infer"
-        given = _arrays.take(function, "unary", unary)
-        energies = self._planes(function, "unary", given)
+        given, engine = self._take(function, "unary", unary)
+        energies = self._planes(function, "unary", given, engine)
         if ignore is not None:
-            silent = _check.points_mask(function, "ignore", ignore, self.shape).ravel()
-            energies = np.where(silent, np.float32(0), energies)
-        begin = None if start is None else self._planes(function, "start", start)
-        marginals, ran = self._iterate(function, energies, iterations, begin, damping, tolerance, label_tolerance)
-        result = _arrays.give_back(marginals.reshape(given.values.shape), given, None)
-        return (result, ran) if return_iterations else result
-
-    def _iterate(
-        self,
-        function: str,
-        energies: Planes,
-        iterations: int,
-        start: Planes | None = None,
-        damping: float = 0.0,
-        tolerance: float = 0.0,
-        label_tolerance: float = 0.0,
-    ) -> tuple[Planes, int]:
-        """Marginals [L, N] from energies [L, N], and how many iterations ran."""
+            energies = engine.silenced(energies, _check.points_mask(function, "ignore", ignore, self.shape).ravel())
+        begin = None
+        if start is not None:
+            given_start = _arrays.take(function, "start", start, gpu=True)
+            _check.same_place(function, "start", given_start, given)
+            begin = self._planes(function, "start", given_start, engine)
         iterations = _check.integer(function, "iterations", iterations, 0)
         damping, tolerance = _check.share(function, "damping", damping), _check.share(function, "tolerance", tolerance)
         label_tolerance = _check.share(function, "label_tolerance", label_tolerance)
-        out = np.empty_like(energies)
-        ran = self._core.infer(
-            energies, "energies", 0.0, iterations, start, damping, tolerance, label_tolerance, self._threads, out
-        )
-        return out, ran
+        count = return_iterations and tolerance > 0
+        marginals, ran = engine.infer(energies, iterations, begin, damping, tolerance, label_tolerance, count)
+        result = _arrays.give_back(marginals.reshape(given.values.shape), given, None)
+        return (result, ran) if return_iterations else result
 
     def start(self, unary: Any) -> MeanField:
         """Mean field one step at a time, from soft-max(-unary); unary energies ``(L, *shape)``."""
-        given = _arrays.take("DenseCRF.start", "unary", unary)
-        return MeanField(self, given, self._planes("DenseCRF.start", "unary", given).copy())
+        function = "DenseCRF.start"
+        given, engine = self._take(function, "unary", unary)
+        return MeanField(self, engine, given, engine.copy(self._planes(function, "unary", given, engine)))
 
     def message(self, marginals: Any) -> Values:
         """What the points tell each other: the sum over terms of weight times filtered marginals, ``(L, *shape)``."""
-        return self._message(self._planes("DenseCRF.message", "marginals", marginals)).reshape(-1, *self.shape)
-
-    def _message(self, Q: Planes) -> Planes:
-        out = np.empty_like(Q)
-        self._core.message(Q, self._threads, out)
-        return out
+        given, engine = self._take("DenseCRF.message", "marginals", marginals)
+        planes = self._planes("DenseCRF.message", "marginals", given, engine)
+        return engine.message(planes).reshape(-1, *self.shape)
 
     def filter(self, values: Any, term: int = 0) -> Values:
         """Values through the normalised kernel of one term, without its weight.
@@ -170,18 +170,19 @@ class DenseCRF:
             ``(C, *shape)`` float32.
         """
         function = "DenseCRF.filter"
-        chosen = _check.index(function, "term", term, len(self._terms))
-        array = _arrays.take(function, "values", values).values
-        planes = _check.planes(function, "values", array, (max(1, array.shape[0] if array.ndim else 1), *self.shape))
-        out = np.empty_like(planes)
-        self._filter(chosen).message(planes, self._threads, out)
-        return out.reshape(array.shape)
+        chosen = _check.index(function, "term", term, len(self._description[3]))
+        given = _arrays.take(function, "values", values, gpu=True)
+        self._engine(function, "values", given)
+        engine, shape = self._filter(given.gpu, chosen), given.values.shape
+        count = max(1, shape[0] if shape else 1)
+        return engine.message(engine.planes(function, "values", given, (count, *self.shape))).reshape(shape)
 
-    def _filter(self, term: int) -> _core.Model:
+    def _filter(self, gpu: Gpu | None, term: int) -> Engine:
         """A model of one term with weight 1, built when first asked for."""
-        if term not in self._filters:
-            self._filters[term] = self._build([dataclasses.replace(self._terms[term], weight=1.0)])
-        return self._filters[term]
+        if (gpu, term) not in self._filters:
+            alone = dataclasses.replace(self._description[3][term], weight=1.0)
+            self._filters[gpu, term] = self._build(gpu, [alone])
+        return self._filters[gpu, term]
 
     def energy(self, unary: Any, labels: Any) -> float:
         """Gibbs energy of a labelling: its unary energies, less half of what its points agree on.
@@ -193,7 +194,10 @@ class DenseCRF:
         if values.shape != self.shape:
             raise ValueError(f"{function}: labels must have shape {self.shape}, got {values.shape}")
         sure = (np.arange(self.n_labels)[:, np.newaxis] == values.ravel()).astype(np.float32)
-        return self._energy(self._planes(function, "unary", unary), sure)
+        given, engine = self._take(function, "unary", unary)
+        energies = self._planes(function, "unary", given, engine)
+        there = sure if given.gpu is None else given.gpu.on_device(sure)
+        return _energy(engine, energies, there)
 
     def free_energy(self, unary: Any, marginals: Any) -> float:
         """What mean field minimises: ``sum Q log Q + sum Q U - 1/2 sum Q W (K Q)``.
@@ -203,39 +207,54 @@ class DenseCRF:
         in more the blurs along the lattice's axes do not quite commute.
         """
         function = "DenseCRF.free_energy"
-        return self._free_energy(self._planes(function, "unary", unary), self._planes(function, "marginals", marginals))
+        given, engine = self._take(function, "unary", unary)
+        given_marginals, _ = self._take(function, "marginals", marginals)
+        _check.same_place(function, "marginals", given_marginals, given)
+        energies = self._planes(function, "unary", given, engine)
+        return _free_energy(engine, energies, self._planes(function, "marginals", given_marginals, engine))
 
-    def _free_energy(self, energies: Planes, Q: Planes) -> float:
-        entropy = float(np.sum(Q * np.log(np.maximum(Q, 1e-30)), dtype=np.float64))
-        return entropy + self._energy(energies, Q)
+    def _take(self, function: str, name: str, values: Any) -> tuple[_arrays.Given, Engine]:
+        given = _arrays.take(function, name, values, gpu=True)
+        return given, self._engine(function, name, given)
 
-    def _energy(self, energies: Planes, Q: Planes) -> float:
-        return float(np.sum(Q * (energies - self._message(Q) / 2), dtype=np.float64))
+    def _planes(self, function: str, name: str, given: _arrays.Given, engine: Engine) -> Planes:
+        return engine.planes(function, name, given, (self.n_labels, *self.shape))
 
-    def _planes(self, function: str, name: str, values: Any) -> Planes:
-        given = values if isinstance(values, _arrays.Given) else _arrays.take(function, name, values)
-        return _check.planes(function, name, given.values, (self.n_labels, *self.shape))
+
+def _free_energy(engine: Engine, energies: Planes, Q: Planes) -> float:
+    q = engine.on_host(Q)
+    entropy = float(np.sum(q * np.log(np.maximum(q, 1e-30)), dtype=np.float64))
+    return entropy + _energy(engine, energies, Q)
+
+
+def _energy(engine: Engine, energies: Planes, Q: Planes) -> float:
+    half = engine.on_host(energies) - engine.on_host(engine.message(Q)) / 2
+    return float(np.sum(engine.on_host(Q) * half, dtype=np.float64))
 
 
 class MeanField:
     """Mean-field inference under way; made by `DenseCRF.start`."""
 
-    def __init__(self, crf: DenseCRF, given: _arrays.Given, energies: Planes) -> None:
+    def __init__(self, crf: DenseCRF, engine: Engine, given: _arrays.Given, energies: Planes) -> None:
         self._crf = crf
+        self._engine = engine
         self._given = given  # for the answer to be like
         self._energies = energies
-        self._Q, _ = crf._iterate("DenseCRF.start", energies, 0)
+        self._Q, _ = engine.infer(energies, 0, None, 0.0, 0.0, 0.0, False)
 
     @property
     def marginals(self) -> Any:
         """Q, ``(L, *shape)``, with the library and dtype of the unary; a copy."""
-        return _arrays.give_back(self._Q.copy().reshape(self._given.values.shape), self._given, None)
+        copy = self._engine.copy(self._Q)
+        return _arrays.give_back(copy.reshape(self._given.values.shape), self._given, None)
 
     def step(self, iterations: int = 1, *, damping: float = 0.0) -> Any:
         """Runs so many more iterations; returns the marginals."""
-        self._Q, _ = self._crf._iterate("MeanField.step", self._energies, iterations, self._Q, damping)
+        iterations = _check.integer("MeanField.step", "iterations", iterations, 0)
+        damping = _check.share("MeanField.step", "damping", damping)
+        self._Q, _ = self._engine.infer(self._energies, iterations, self._Q, damping, 0.0, 0.0, False)
         return self.marginals
 
     def free_energy(self) -> float:
         """The free energy of the marginals; see `DenseCRF.free_energy`."""
-        return self._crf._free_energy(self._energies, self._Q)
+        return _free_energy(self._engine, self._energies, self._Q)

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-from densecrf import _arrays, _core
+from densecrf import _arrays, _core, _gpu_refine
 from densecrf._features import FullTerm
-from densecrf._request import CLIP, LABEL_TOLERANCE, Request, make_request
+from densecrf._request import CLIP, LABEL_TOLERANCE, Request, make_call, make_request
 from densecrf.terms import Term
 
 
@@ -36,7 +36,9 @@ def refine(
             stand for themselves; floats from 0 to 1 are scaled to 0..255, floats up to 255 stand for
             themselves. Not mean-subtracted.
         probs: ``(L, H, W)`` or ``(B, L, H, W)`` label probabilities, each pixel summing to 1; float16, bfloat16,
-            float32 or float64 (computed in float32). NumPy array or torch CPU tensor, never modified.
+            float32 or float64 (computed in float32). NumPy array, torch tensor or CuPy array, never modified. Where
+            they lie on a GPU, the work is done there, in the library's current stream; an image on the CPU is copied
+            there.
         terms: pairwise terms, a list of `densecrf.Gaussian`, `densecrf.Bilateral` and `densecrf.Features`; overrides
             ``preset``.
         preset: the name of a published parameter set; ``densecrf.presets`` lists them.
@@ -58,7 +60,7 @@ def refine(
         TypeError, ValueError: an argument is not what it should be; the message says how to mend it.
         MemoryError: the memory for this picture cannot be had; nothing was computed.
     """
-    request = make_request(
+    call = make_call(
         "densecrf.refine",
         image,
         probs,
@@ -70,17 +72,18 @@ def refine(
         channel_axis=channel_axis,
         num_threads=num_threads,
         out=out,
+        gpu=True,
     )
-    return answer(request)
+    return _gpu_refine.answer(call) if call.probs.gpu else answer(make_request(call))
 
 
 def answer(request: Request, profile: _core.Profile | None = None) -> Any:
-    """Refines what was asked for; counts the time of every stage, where somebody wants to know."""
-    shape = request.probs.values.shape
+    """Refines what was asked for on the CPU; counts the time of every stage, where somebody wants to know."""
+    call = request.call
     pictures = [term.channels for terms in request.terms for term in terms if term.channels is not None]
-    result = _arrays.place_for(shape, (request.scores, *pictures), request.out)
+    result = _arrays.place_for(call.probs.values.shape, (request.scores, *pictures), call.out)
     _infer(request, result.reshape(request.scores.shape), profile)
-    return _arrays.give_back(result, request.probs, request.out)
+    return _arrays.give_back(result, call.probs, call.out)
 
 
 def _infer(request: Request, marginals: Any, profile: _core.Profile | None) -> None:
@@ -88,8 +91,8 @@ def _infer(request: Request, marginals: Any, profile: _core.Profile | None) -> N
 
     Pictures side by side first, threads within a picture second: pictures never wait for each other.
     """
-    workers = min(len(marginals), request.threads)
-    threads = request.threads // workers
+    workers = min(len(marginals), request.call.threads)
+    threads = request.call.threads // workers
     pictures = list(zip(request.terms, request.scores, marginals, strict=True))
     if workers == 1:
         for picture in pictures:
@@ -109,8 +112,9 @@ def _infer_one(
     marginals: Any,
 ) -> None:
     """One picture: scores [L, N] -> marginals [L, N]."""
-    core_terms = [term.for_core() for term in terms] if request.iterations else []
-    model = _core.Model(request.shape, core_terms, threads, profile)
-    kind = "logits" if request.from_logits else "probabilities"
-    tolerance = request.label_tolerance
-    model.infer(scores, kind, CLIP, request.iterations, None, 0.0, 0.0, tolerance, threads, marginals, profile)
+    call = request.call
+    core_terms = [term.for_core() for term in terms] if call.iterations else []
+    model = _core.Model(call.shape[2:], core_terms, threads, profile)
+    kind = "logits" if call.from_logits else "probabilities"
+    tolerance = call.label_tolerance
+    model.infer(scores, kind, CLIP, call.iterations, None, 0.0, 0.0, tolerance, threads, marginals, profile)

@@ -1,4 +1,4 @@
-"""From what a user passes to `refine` to what an engine needs: checked, resolved, in NumPy."""
+"""From what a user passes to `refine` to what an engine needs: checked and resolved."""
 
 from __future__ import annotations
 
@@ -24,33 +24,57 @@ LABEL_TOLERANCE = 1e-3
 
 
 @dataclass(frozen=True)
-class Request:
-    """A call of `refine` after every check.
+class Call:
+    """A call of `refine`, checked but for the values of its arrays, wherever these lie.
 
     Attributes:
-        terms: [B], the pairwise terms on each picture.
-        shape: (H, W).
-        scores: [B, L, N] float32, contiguous.
-        from_logits: what scores are.
+        function: its name, for messages.
+        image: as the caller gave it.
+        channel_axis: of the image; None if it has none.
+        probs: as the caller gave them.
+        out: where the caller wants the answer, if anywhere.
+        shape: (B, L, H, W).
+        terms: the pairwise terms.
+        from_logits: what probs are.
         iterations: of mean field.
         label_tolerance: labels below it everywhere are not filtered.
-        threads: how many to use.
-        probs: as the caller gave them, for the answer to be like.
-        out: where the caller wants the answer, if anywhere.
+        threads: how many to use on the CPU.
     """
 
-    terms: tuple[tuple[FullTerm, ...], ...]
-    shape: tuple[int, int]
-    scores: NDArray[np.float32]
+    function: str
+    image: Given
+    channel_axis: int | None
+    probs: Given
+    out: Given | None
+    shape: tuple[int, int, int, int]
+    terms: Sequence[Term]
     from_logits: bool
     iterations: int
     label_tolerance: float
     threads: int
-    probs: Given
-    out: Given | None
+
+    @property
+    def pictures(self) -> Any:
+        """The image as a view (B, H, W, C), where it lies."""
+        return _arrays.as_pictures(self.image, self.channel_axis, self.probs.values.ndim == 4)
 
 
-def make_request(
+@dataclass(frozen=True)
+class Request:
+    """A call on the CPU after every check.
+
+    Attributes:
+        call: what was asked for.
+        terms: [B], the pairwise terms on each picture.
+        scores: [B, L, N] float32, contiguous.
+    """
+
+    call: Call
+    terms: tuple[tuple[FullTerm, ...], ...]
+    scores: NDArray[np.float32]
+
+
+def make_call(
     function: str,
     image: Any,
     probs: Any,
@@ -63,41 +87,50 @@ def make_request(
     channel_axis: int | None,
     num_threads: int | None,
     out: Any,
-) -> Request:
-    """Checks all arguments of `densecrf.refine`; see there."""
+    gpu: bool = False,
+) -> Call:
+    """Checks the arguments of `densecrf.refine`, see there; `gpu` where probs may lie on one."""
     threads = _check.threads(function, num_threads, default_threads())
-    given = _arrays.take(function, "probs", probs)
-    given_image = _arrays.take(function, "image", image)
-    given_out = None if out is None else _arrays.take(function, "out", out)
+    given = _arrays.take(function, "probs", probs, gpu=gpu)
+    given_image = _arrays.take(function, "image", image, gpu=gpu)
+    given_out = None if out is None else _arrays.take(function, "out", out, gpu=gpu)
     from_logits = _check.flag(function, "from_logits", from_logits)
-
     shape = _check.probs_shape(function, given)
-    pictures = _check.picture_layout(function, given_image, given, shape, channel_axis)
+    axis = _check.picture_axis(function, given_image, given, shape, channel_axis)
+    if given_image.gpu is not None:  # one on the CPU is taken to where probs lie
+        _check.same_place(function, "image", given_image, given)
     if given_out is not None:
         _check.out_matches(function, given_out, given)
-
-    # Everything from here on may copy. At least: the scores, the picture, the answer, the unaries of
-    # the pictures that are refined side by side.
-    batch, labels, height, width = shape
-    points = height * width
-    together = min(batch, threads)
-    _core.require_memory(4 * points * ((2 * batch + together) * labels + batch * pictures.shape[-1]))
-    pictures = _check.picture_values(function, given_image, pictures)
-    with np.errstate(over="ignore"):  # beyond float32: becomes infinite, and is refused as such
-        scores = np.ascontiguousarray(given.values, np.float32).reshape(batch, labels, points)
-    _check.probs_values(function, scores, from_logits, threads)
-    meant = resolve_terms(function, terms, preset)
-    return Request(
-        tuple(
-            tuple(full_term(function, term, (height, width), labels, one.reshape(points, -1)) for term in meant)
-            for one in pictures
-        ),
-        (height, width),
-        scores,
+    return Call(
+        function,
+        given_image,
+        axis,
+        given,
+        given_out,
+        shape,
+        resolve_terms(function, terms, preset),
         from_logits,
         _check.integer(function, "iterations", iterations, 0),
         _check.share(function, "label_tolerance", label_tolerance),
         threads,
-        given,
-        given_out,
     )
+
+
+def make_request(call: Call) -> Request:
+    """Checks the values of a call on the CPU, and writes out its terms."""
+    batch, labels, height, width = call.shape
+    points = height * width
+    pictures = call.pictures
+    # Everything from here on may copy. At least: the scores, the picture, the answer, the unaries of
+    # the pictures that are refined side by side.
+    together = min(batch, call.threads)
+    _core.require_memory(4 * points * ((2 * batch + together) * labels + batch * pictures.shape[-1]))
+    pictures = _check.picture_values(call.function, call.image, pictures)
+    with np.errstate(over="ignore"):  # beyond float32: becomes infinite, and is refused as such
+        scores = np.ascontiguousarray(call.probs.values, np.float32).reshape(batch, labels, points)
+    _check.probs_values(call.function, scores, call.from_logits, call.threads)
+    terms = tuple(
+        tuple(full_term(call.function, term, (height, width), labels, one.reshape(points, -1)) for term in call.terms)
+        for one in pictures
+    )
+    return Request(call, terms, scores)

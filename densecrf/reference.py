@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from densecrf import _arrays
 from densecrf._features import FullTerm
-from densecrf._request import CLIP, Request, make_request
+from densecrf._request import CLIP, Request, make_call, make_request
 from densecrf.terms import Term
 
 MAX_PIXELS = 1 << 14  # a kernel of this many pixels takes 2 GiB
@@ -40,7 +40,7 @@ def refine(
     Raises:
         TypeError, ValueError: as `densecrf.refine`; also ValueError for more than 16384 pixels.
     """
-    request = make_request(
+    call = make_call(
         "densecrf.reference.refine",
         image,
         probs,
@@ -53,6 +53,7 @@ def refine(
         num_threads=num_threads,
         out=out,
     )
+    request = make_request(call)
     n_points = request.scores.shape[2]
     if n_points > MAX_PIXELS:
         raise ValueError(
@@ -60,17 +61,17 @@ def refine(
             f"it sums over all pairs; use densecrf.refine"
         )
     marginals = [_infer(request, b) for b in range(len(request.scores))]
-    result = np.stack(marginals).reshape(request.probs.values.shape).astype(np.float32)
-    return _arrays.give_back(result, request.probs, request.out)
+    result = np.stack(marginals).reshape(call.probs.values.shape).astype(np.float32)
+    return _arrays.give_back(result, call.probs, call.out)
 
 
 def _infer(request: Request, item: int) -> Matrix:
     """Mean field (Krähenbühl & Koltun 2011, algorithm 1); returns Q [L, N]."""
     scores = request.scores[item].astype(np.float64)
-    unary = -scores if request.from_logits else -np.log(np.maximum(scores, CLIP))
+    unary = -scores if request.call.from_logits else -np.log(np.maximum(scores, CLIP))
     filters = [(compatibility(term, len(scores)), kernel(term)) for term in request.terms[item]]
     Q = softmax(-unary)
-    for _ in range(request.iterations):
+    for _ in range(request.call.iterations):
         message = sum((W @ (Q @ k.T) for W, k in filters), np.zeros_like(Q))
         Q = softmax(-unary + message)
     return Q

@@ -6,6 +6,7 @@ import re
 import subprocess
 import sys
 
+import gpus
 import models
 import numpy as np
 import pytest
@@ -33,6 +34,18 @@ def crf():
 @pytest.fixture
 def torch():
     return pytest.importorskip("torch")
+
+
+@pytest.fixture(params=gpus.GPUS)
+def gpu(request, monkeypatch):
+    """Every GPU there is to test on, real or not; see gpus.py."""
+    return gpus.GPUS[request.param](monkeypatch)
+
+
+@pytest.fixture
+def twin(monkeypatch):
+    """The host twin behind what looks like CuPy, for what only it can show."""
+    return gpus.twin_behind_cupy(monkeypatch)
 
 
 @pytest.fixture

@@ -4,6 +4,7 @@ import numpy as np
 from inputs import scene
 
 from densecrf import Bilateral, Gaussian
+from densecrf._features import full_term
 
 LABELS, SHAPE = 4, (12, 15)
 IMAGE, LOGITS = scene(*SHAPE, LABELS)
@@ -19,3 +20,9 @@ MIXED = (
 
 def unaries(count):
     return [np.random.default_rng(seed).normal(size=UNARY.shape).astype(np.float32) for seed in range(count)]
+
+
+def full_terms(crf):
+    """The terms of a model on the CPU, written out."""
+    shape, channels, labels, terms, _ = crf._description
+    return [full_term("test", term, shape, labels, channels) for term in terms]

@@ -29,7 +29,7 @@ def with_one(value, *shape):
 
 
 class OnTheGpu:
-    """What CuPy's and Numba's arrays look like from outside."""
+    """What Numba's arrays look like from outside."""
 
     def __init__(self):
         self.__cuda_array_interface__ = {"shape": (4, 5, 7), "typestr": "<f4", "data": (0, False)}
@@ -128,7 +128,7 @@ PROBS = [
         "TypeError: probs .. NumPy array or a torch tensor .. list .. asarray", probs=probabilities(4, 5, 7).tolist()
     ),
     refused("TypeError: probs .. NoneType", probs=None),
-    refused("TypeError: probs .. GPU .. no CUDA .. CPU", probs=OnTheGpu()),
+    refused("TypeError: probs .. GPU .. neither .. OnTheGpu .. cupy.asarray .. CPU", probs=OnTheGpu()),
     refused("TypeError: probs .. masked .. fill", probs=np.ma.masked_less(probabilities(4, 5, 7), 0.1)),
     refused("TypeError: probs .. floating point .. int64 .. map of labels", probs=np.ones((4, 5, 7), np.int64)),
     refused("TypeError: probs .. floating point .. bool", probs=np.ones((4, 5, 7), bool)),
@@ -153,7 +153,7 @@ IMAGE = [
     refused("TypeError: image .. NumPy array or a torch tensor .. list .. asarray", image=picture(5, 7, 3).tolist()),
     refused("TypeError: image .. NumPy array or a torch tensor .. str", image="picture.png"),
     refused("TypeError: image .. NoneType", image=None),
-    refused("TypeError: image .. GPU .. no CUDA .. CPU", image=OnTheGpu()),
+    refused("TypeError: image .. GPU .. neither .. OnTheGpu .. cupy.asarray .. CPU", image=OnTheGpu()),
     refused("TypeError: image .. masked .. fill", image=np.ma.masked_less(picture(5, 7, 3), 9)),
     refused("TypeError: image .. integers or floats .. complex128", image=picture(5, 7, 3).astype(complex)),
     refused("TypeError: image .. integers or floats .. object", image=picture(5, 7, 3).astype(object)),
@@ -217,7 +217,7 @@ OUT = [
     refused("TypeError: out .. float32 .. >f4", out=np.empty((4, 5, 7), ">f4")),
     refused("TypeError: out .. list", out=probabilities(4, 5, 7).tolist()),
     refused("TypeError: out .. bool", out=True),
-    refused("TypeError: out .. GPU .. no CUDA", out=OnTheGpu()),
+    refused("TypeError: out .. GPU .. neither .. OnTheGpu", out=OnTheGpu()),
     refused("TypeError: out .. masked", out=np.ma.zeros((4, 5, 7), np.float32)),
 ]
 

@@ -8,6 +8,7 @@ stationary: by half of (K - K^T) W Q.
 
 import itertools
 
+import models
 import numpy as np
 import pytest
 from inputs import scene, softmax
@@ -132,7 +133,7 @@ def test_the_free_energy_is_entropy_and_unary_energies_and_half_of_the_pairs(cas
     q = field.step(3).astype(np.float64)
     pairs = sum(
         compatibility(full, L) @ model.filter(field.marginals, i).astype(np.float64)
-        for i, full in enumerate(model._terms)
+        for i, full in enumerate(models.full_terms(model))
     )
     expected = (q * np.log(q)).sum() + (q * unary).sum() - (q * pairs).sum() / 2
     assert field.free_energy() == pytest.approx(expected, rel=1e-5, abs=1e-4)
@@ -192,7 +193,7 @@ def brute_energy(unary, labels, kernels):
 def test_the_energy_of_a_labelling_is_the_sum_over_all_pairs(case):
     model, unary = DenseCRF((N,), L, LINES[case]), gentle(L, N)
     units = np.eye(N, dtype=np.float32)
-    kernels = [(compatibility(full, L), model.filter(units, i).T) for i, full in enumerate(model._terms)]
+    kernels = [(compatibility(full, L), model.filter(units, i).T) for i, full in enumerate(models.full_terms(model))]
     for seed in range(3):
         labels = np.random.default_rng(seed).integers(0, L, N)
         assert model.energy(unary, labels) == pytest.approx(brute_energy(unary, labels, kernels), rel=1e-5, abs=1e-4)
@@ -203,7 +204,7 @@ def test_the_energy_of_a_labelling_is_the_sum_over_all_pairs(case):
 def test_energies_rank_labellings_as_the_exact_kernel_does(weight, normalization):
     unary = gentle(2, 8, seed=2)
     model = DenseCRF((8,), 2, [Gaussian(1.3, weight, normalization)])
-    (full,) = model._terms
+    (full,) = models.full_terms(model)
     kernels = [(compatibility(full, 2), kernel(full))]
     labellings = [np.array(labels) for labels in itertools.product(range(2), repeat=8)]
     exact = np.array([brute_energy(unary, labels, kernels) for labels in labellings])

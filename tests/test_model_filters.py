@@ -1,5 +1,6 @@
 """Messages and filters of a model."""
 
+import models
 import numpy as np
 import pytest
 from inputs import NORMALIZATIONS, softmax
@@ -108,6 +109,6 @@ def test_a_message_is_the_sum_of_weight_times_filter(terms):
 
 def test_the_reference_has_the_same_filters_within_the_error_of_the_lattice(crf):
     q = softmax(LOGITS).astype(np.float32)
-    for i, term in enumerate(crf._terms):
+    for i, term in enumerate(models.full_terms(crf)):
         exact = (q.reshape(LABELS, -1) @ kernel(term).T).reshape(q.shape)
         assert np.abs(crf.filter(q, i) - exact).max() < 0.1

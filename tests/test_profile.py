@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 import densecrf
 from densecrf import Bilateral, Gaussian, _core
 from densecrf._refine import answer
-from densecrf._request import make_request
+from densecrf._request import make_call, make_request
 
 STAGES = ("features", "vertices", "neighbours", "normalise", "read", "slice", "softmax", "splat", "blur", "write")
 LATTICE = STAGES[:4]
@@ -36,7 +36,7 @@ def profiled(
         "out": None,
     }
     marginals: NDArray[np.float32] = answer(
-        make_request("densecrf.refine", image, scores, **{**given, **options}), profile
+        make_request(make_call("densecrf.refine", image, scores, **{**given, **options})), profile
     )
     return marginals
 

@@ -8,6 +8,7 @@ import pickle
 import re
 from collections.abc import Mapping
 from fractions import Fraction
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -244,8 +245,14 @@ def test_build_info_says_what_runs():
     assert json.loads(json.dumps(info)) == info
 
 
-def test_build_info_says_why_there_is_no_cuda():
-    assert densecrf.build_info()["cuda"].startswith("not built")
+@pytest.mark.parametrize(
+    ("devices", "words"),
+    [(None, "not built: "), ((0, "no driver"), "no device: no driver"), ((1, ""), "1 device"), ((8, ""), "8 devices")],
+)
+def test_build_info_says_whether_there_is_cuda_and_if_not_why(devices, words, monkeypatch):
+    module = None if devices is None else SimpleNamespace(devices=lambda: devices)
+    monkeypatch.setattr(_build, "cuda_module", lambda: module)
+    assert densecrf.build_info()["cuda"].startswith(words)
 
 
 def test_build_info_is_the_callers_own():

@@ -16,8 +16,10 @@ from densecrf._check.numbers import (
     weight,
 )
 from densecrf._check.picture import (
+    float_range,
     grid,
-    picture_layout,
+    picture_axis,
+    picture_kind,
     picture_values,
 )
 from densecrf._check.scores import (
@@ -26,9 +28,12 @@ from densecrf._check.scores import (
     out_matches,
     plain_probs,
     planes,
+    planes_shape,
     points_mask,
+    probs_found,
     probs_shape,
     probs_values,
+    same_place,
 )
 from densecrf._check.terms import (
     axis_count,
@@ -50,6 +55,7 @@ __all__ = [
     "feature_range",
     "features",
     "flag",
+    "float_range",
     "grid",
     "has_picture",
     "index",
@@ -57,14 +63,18 @@ __all__ = [
     "labels",
     "mask",
     "out_matches",
-    "picture_layout",
+    "picture_axis",
+    "picture_kind",
     "picture_values",
     "plain_probs",
     "planes",
+    "planes_shape",
     "points_mask",
     "probability",
+    "probs_found",
     "probs_shape",
     "probs_values",
+    "same_place",
     "share",
     "sigma",
     "spacing",

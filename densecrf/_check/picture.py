@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,10 +12,10 @@ from densecrf._arrays import Given, take
 from densecrf._check.numbers import choice, index, integer
 
 
-def picture_layout(
+def picture_axis(
     function: str, image: Given, probs: Given, shape: tuple[int, int, int, int], channel_axis: int | None
-) -> NDArray[Any]:
-    """The image as a view (B, H, W, C), its sizes those of probs, of shape (B, L, H, W)."""
+) -> int | None:
+    """The axis of the image that holds channels; None if none does. Its sizes are those of probs, (B, L, H, W)."""
     values = image.values
     batched = probs.values.ndim == 4
     if values.size == 0:
@@ -30,22 +30,32 @@ def picture_layout(
             f"{values.shape[0]} grey ones or has no batch axis; give (B, ...) with one picture for each"
         )
     _labels_last(function, image, probs, shape)
-    if values.ndim == grey_dims:
-        if channel_axis is not None:
-            raise ValueError(f"{function}: channel_axis is given, but an image of shape {values.shape} has none")
-        picture = values[..., np.newaxis]
-    else:
+    axis = None
+    if values.ndim > grey_dims:
         axis = _channel_axis(function, image, probs, channel_axis)
-        picture = np.moveaxis(values, axis, -1)
-    if not batched:
-        picture = picture[np.newaxis]
-    if picture.shape[0] != batch:
-        raise ValueError(
-            f"{function}: probs hold {batch} pictures and image {picture.shape[0]}; give one image for each"
-        )
-    if picture.shape[1:3] != (height, width):
-        raise ValueError(_wrong_size(function, image, picture.shape[1:], (height, width)))
-    return picture
+    elif channel_axis is not None:
+        raise ValueError(f"{function}: channel_axis is given, but an image of shape {values.shape} has none")
+    channels = 1 if axis is None else values.shape[axis]
+    sizes = values.shape if axis is None else np.moveaxis(values, axis, -1).shape[:-1]
+    if batched and sizes[0] != batch:
+        raise ValueError(f"{function}: probs hold {batch} pictures and image {sizes[0]}; give one image for each")
+    if sizes[-2:] != (height, width):
+        raise ValueError(_wrong_size(function, image, (*sizes[-2:], channels), (height, width)))
+    return axis
+
+
+def picture_kind(function: str, image: Given) -> Literal["booleans", "bytes", "integers", "floats"]:
+    """What the values of an image mean: black and white, 0..255, themselves, or 0..1 or 0..255."""
+    dtype = image.values.dtype
+    if dtype.kind == "b":
+        return "booleans"
+    if dtype == np.uint8:
+        return "bytes"
+    if dtype.kind in "iu":
+        return "integers"
+    if dtype.kind != "f":
+        raise TypeError(f"{function}: image must hold integers or floats, got {image.dtype_name}")
+    return "floats"
 
 
 def picture_values(function: str, image: Given, picture: NDArray[Any]) -> NDArray[Any]:
@@ -54,26 +64,24 @@ def picture_values(function: str, image: Given, picture: NDArray[Any]) -> NDArra
     uint8 and other integers stand for themselves. Floats from 0 to 1 are scaled to 0..255, floats from 0 to 255
     stand for themselves, and any others are refused.
     """
-    kind = picture.dtype.kind
-    if kind == "b":
+    kind = picture_kind(function, image)
+    if kind == "booleans":
         return picture.astype(np.uint8) * np.uint8(255)
-    if picture.dtype == np.uint8:
+    if kind == "bytes":
         return picture
-    if kind in "iu":
+    if kind == "integers":
         return picture.astype(np.float32)
-    if kind != "f":
-        raise TypeError(f"{function}: image must hold integers or floats, got {image.dtype_name}")
     return np.stack([_float_picture(function, one) for one in picture])
 
 
-def grid(function: str, image_or_shape: Any, channel_axis: Any) -> tuple[tuple[int, ...], NDArray[Any] | None]:
-    """The shape of the grid of points, and their channels [N, C] where there is an image."""
+def grid(function: str, image_or_shape: Any, channel_axis: Any) -> tuple[tuple[int, ...], Given | None, int | None]:
+    """The shape of the grid of points; the image that lies on it, if there is one, and its axis of channels."""
     if isinstance(image_or_shape, (tuple, list)):
         shape = tuple(integer(function, "image_or_shape", size, 1) for size in image_or_shape)
         if not shape:
             raise ValueError(f"{function}: image_or_shape must be an image or a shape, got an empty shape")
-        return shape, None
-    image = take(function, "image_or_shape", image_or_shape)
+        return shape, None, None
+    image = take(function, "image_or_shape", image_or_shape, gpu=True)
     values = image.values
     if values.size == 0 or values.ndim == 0:
         raise ValueError(f"{function}: image_or_shape must not be empty, got shape {values.shape}")
@@ -81,15 +89,12 @@ def grid(function: str, image_or_shape: Any, channel_axis: Any) -> tuple[tuple[i
     if isinstance(channel_axis, str):
         choice(function, "channel_axis", channel_axis, ("usual",))
         axis = None if values.ndim < 3 else (0 if image.framework == "torch" else -1)
-    if axis is not None:
-        axis = index(function, "channel_axis", axis, values.ndim)
-        values = np.moveaxis(values, axis, -1)
-    else:
-        values = values[..., np.newaxis]
+    if axis is None:
+        return values.shape, image, None
+    axis = index(function, "channel_axis", axis, values.ndim)
     if values.ndim < 2:
         raise ValueError(f"{function}: channel_axis leaves no position in an image of shape {image.values.shape}")
-    pixels = picture_values(function, image, values[np.newaxis])[0]
-    return values.shape[:-1], pixels.reshape(-1, values.shape[-1])
+    return np.moveaxis(values, axis, -1).shape[:-1], image, axis
 
 
 def _wrong_dims(function: str, image: Given, batched: bool) -> str:
@@ -163,9 +168,9 @@ def _wrong_size(function: str, image: Given, picture: tuple[int, ...], size: tup
     )
 
 
-def _float_picture(function: str, picture: NDArray[Any]) -> NDArray[np.float32]:
-    low, high = float(picture.min()), float(picture.max())
-    if not (math.isfinite(low) and math.isfinite(high)):
+def float_range(function: str, low: float, high: float, finite: bool) -> float:
+    """What a floating point image with these extremes is multiplied with: 255 for 0..1, 1 for 0..255."""
+    if not finite:
         raise ValueError(f"{function}: image must be finite, got NaN or infinite values")
     if low < 0 or high > 255:
         raise ValueError(
@@ -173,5 +178,11 @@ def _float_picture(function: str, picture: NDArray[Any]) -> NDArray[np.float32]:
             f"if the network's mean was subtracted, pass the picture before that; "
             f"if these are other units (a scan, a reflectance), pass integers, which stand for themselves"
         )
+    return 255.0 if high <= 1 else 1.0
+
+
+def _float_picture(function: str, picture: NDArray[Any]) -> NDArray[np.float32]:
+    low, high = float(picture.min()), float(picture.max())
+    scale = float_range(function, low, high, math.isfinite(low) and math.isfinite(high))
     values = picture.astype(np.float32)
-    return values * np.float32(255) if high <= 1 else values
+    return values if scale == 1 else values * np.float32(scale)

@@ -38,14 +38,18 @@ def probs_shape(function: str, probs: Given) -> tuple[int, int, int, int]:
 def probs_values(function: str, scores: NDArray[np.float32], from_logits: bool, threads: int) -> None:
     """Scores [B, L, N]: finite, and probabilities unless they are logits."""
     for one in scores:
-        found = _core.survey(one, threads)
-        if found["not_finite"]:
-            raise ValueError(
-                f"{function}: probs must be finite, got {found['not_finite']:.0f} NaN or infinite values; "
-                f"logits of -inf can be replaced by -100"
-            )
-        if not from_logits:
-            _distribution(function, found, one.shape[0])
+        probs_found(function, _core.survey(one, threads), from_logits, one.shape[0])
+
+
+def probs_found(function: str, found: dict[str, float], from_logits: bool, labels: int) -> None:
+    """What a survey says of scores."""
+    if found["not_finite"]:
+        raise ValueError(
+            f"{function}: probs must be finite, got {found['not_finite']:.0f} NaN or infinite values; "
+            f"logits of -inf can be replaced by -100"
+        )
+    if not from_logits:
+        _distribution(function, found, labels)
 
 
 def plain_probs(function: str, probs: object) -> NDArray[np.float32]:
@@ -61,14 +65,19 @@ def plain_probs(function: str, probs: object) -> NDArray[np.float32]:
     return values
 
 
-def planes(function: str, name: str, values: NDArray[Any], shape: tuple[int, ...]) -> NDArray[np.float32]:
+def planes_shape(function: str, name: str, given: Given, shape: tuple[int, ...]) -> None:
+    """Floats (L, *shape)."""
+    if given.values.dtype.kind != "f":
+        raise TypeError(f"{function}: {name} must be floating point, got {given.dtype_name}")
+    if given.values.shape != shape:
+        raise ValueError(f"{function}: {name} must have shape {shape}, got {given.values.shape}")
+
+
+def planes(function: str, name: str, given: Given, shape: tuple[int, ...]) -> NDArray[np.float32]:
     """Values (L, *shape) as finite float32 [L, N]."""
-    if values.dtype.kind != "f":
-        raise TypeError(f"{function}: {name} must be floating point, got {values.dtype}")
-    if values.shape != shape:
-        raise ValueError(f"{function}: {name} must have shape {shape}, got {values.shape}")
+    planes_shape(function, name, given, shape)
     with np.errstate(over="ignore"):
-        flat = np.ascontiguousarray(values, np.float32).reshape(shape[0], -1)
+        flat = np.ascontiguousarray(given.values, np.float32).reshape(shape[0], -1)
     if _core.survey(flat, 1)["not_finite"]:
         raise ValueError(f"{function}: {name} must be finite, got NaN or infinite values")
     return flat
@@ -125,22 +134,33 @@ def points_mask(function: str, name: str, value: object, shape: tuple[int, ...])
 
 
 def out_matches(function: str, out: Given, probs: Given) -> None:
-    """A place for the answer: of the library, shape and dtype of probs, and writable."""
+    """A place for the answer: of the library, device, shape and dtype of probs, and writable."""
     if out.framework != probs.framework or (out.framework == "numpy" and not isinstance(out.original, np.ndarray)):
         raise TypeError(
             f"{function}: out must be of the same library as probs, "
             f"got {type(out.original).__name__} for {type(probs.original).__name__}"
         )
+    same_place(function, "out", out, probs)
     if out.values.shape != probs.values.shape:
         raise ValueError(f"{function}: out must have the shape of probs {probs.values.shape}, got {out.values.shape}")
     if out.dtype_name != probs.dtype_name:
         raise TypeError(f"{function}: out must have the dtype of probs {probs.dtype_name}, got {out.dtype_name}")
     if getattr(out.original, "requires_grad", False):
         raise ValueError(f"{function}: out must not require a gradient, because none is computed; pass out.detach()")
-    if not out.values.flags.writeable:
+    if out.gpu is None and not out.values.flags.writeable:
         raise ValueError(f"{function}: out must be writable, got a read-only array")
-    if any(stride == 0 and size > 1 for stride, size in zip(out.values.strides, out.values.shape, strict=True)):
+    strides = out.values.strides if out.gpu is None else out.gpu.strides(out.original)
+    if any(stride == 0 and size > 1 for stride, size in zip(strides, out.values.shape, strict=True)):
         raise ValueError(f"{function}: out must have memory of its own for every element, got one that repeats some")
+
+
+def same_place(function: str, name: str, array: Given, probs: Given) -> None:
+    """An array that has to lie where probs lie."""
+    if array.gpu != probs.gpu:
+        raise TypeError(
+            f"{function}: {name} must lie where probs lie, got {name} on {array.gpu or 'the CPU'} and probs on "
+            f"{probs.gpu or 'the CPU'}; move one of them"
+        )
 
 
 def _distribution(function: str, found: dict[str, float], labels: int) -> None:

@@ -1,0 +1,195 @@
+"""What a `densecrf.DenseCRF` works with: lattices, on the CPU or on a GPU, and the arrays that go with them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from densecrf import _check, _core
+from densecrf._arrays import Given, as_pictures
+from densecrf._features import full_term
+from densecrf._gpu import Array, Gpu, gpu_of
+from densecrf._gpu_model import GpuModel, Pictures, in_core_dtype, largest
+from densecrf.terms import Term
+
+Planes = Any  # [L, N] float32, contiguous: of NumPy, or of the library whose GPU it is
+
+
+class Engine(Protocol):
+    """Lattices of some terms on one picture, and what is done with planes there."""
+
+    @property
+    def vertices(self) -> int:
+        """Lattice vertices of all terms."""
+
+    def planes(self, function: str, name: str, given: Given, shape: tuple[int, ...]) -> Planes:
+        """An argument (L, *shape), checked; perhaps the caller's own memory."""
+
+    def copy(self, planes: Planes) -> Planes:
+        """Planes that nobody else can change."""
+
+    def silenced(self, planes: Planes, points: NDArray[np.bool_]) -> Planes:
+        """Planes that are 0 at some points [N]."""
+
+    def on_host(self, planes: Planes) -> NDArray[np.float32]:
+        """The same in NumPy."""
+
+    def infer(
+        self,
+        energies: Planes,
+        iterations: int,
+        start: Planes | None,
+        damping: float,
+        tolerance: float,
+        label_tolerance: float,
+        count: bool,
+    ) -> tuple[Planes, int]:
+        """Marginals, and how many iterations ran; on a GPU only if that is to be waited for."""
+
+    def message(self, values: Planes) -> Planes:
+        """Values through all terms, summed."""
+
+
+class HostEngine:
+    """On the CPU; channels [N, C] or None."""
+
+    def __init__(
+        self,
+        function: str,
+        shape: tuple[int, ...],
+        labels: int,
+        terms: Sequence[Term],
+        channels: NDArray[Any] | None,
+        threads: int,
+    ) -> None:
+        full = [full_term(function, term, shape, labels, channels) for term in terms]
+        self._threads = threads
+        self._core = _core.Model(shape, [term.for_core() for term in full], threads)
+
+    @property
+    def vertices(self) -> int:
+        return self._core.vertices
+
+    def planes(self, function: str, name: str, given: Given, shape: tuple[int, ...]) -> Planes:
+        return _check.planes(function, name, given, shape)
+
+    def copy(self, planes: Planes) -> Planes:
+        return planes.copy()
+
+    def silenced(self, planes: Planes, points: NDArray[np.bool_]) -> Planes:
+        return np.where(points, np.float32(0), planes)
+
+    def on_host(self, planes: Planes) -> NDArray[np.float32]:
+        host: NDArray[np.float32] = planes
+        return host
+
+    def infer(
+        self,
+        energies: Planes,
+        iterations: int,
+        start: Planes | None,
+        damping: float,
+        tolerance: float,
+        label_tolerance: float,
+        count: bool,
+    ) -> tuple[Planes, int]:
+        out = np.empty_like(energies)
+        ran = self._core.infer(
+            energies, "energies", 0.0, iterations, start, damping, tolerance, label_tolerance, self._threads, out
+        )
+        return out, ran
+
+    def message(self, values: Planes) -> Planes:
+        out = np.empty_like(values)
+        self._core.message(values, self._threads, out)
+        return out
+
+
+class GpuEngine:
+    """On a GPU; channels (N, C) there or on the host, or None."""
+
+    def __init__(
+        self, function: str, gpu: Gpu, shape: tuple[int, ...], labels: int, terms: Sequence[Term], channels: Array
+    ) -> None:
+        self._gpu, self._labels = gpu, labels
+        pictures = None
+        with gpu.current():
+            if channels is not None:
+                there = channels if gpu_of(channels) else gpu.on_device(np.ascontiguousarray(channels))
+                pictures = Pictures(there[np.newaxis], largest(there) if str(channels.dtype) != "uint8" else 255.0)
+        self._model = GpuModel(function, gpu, shape, labels, terms, pictures)
+
+    @property
+    def vertices(self) -> int:
+        return self._model.vertices
+
+    def planes(self, function: str, name: str, given: Given, shape: tuple[int, ...]) -> Planes:
+        """As `Engine` says; values are not looked at, because that would wait for them."""
+        _check.planes_shape(function, name, given, shape)
+        with self._gpu.current():
+            planes = self._gpu.contiguous(self._gpu.convert(given.original, "float32"))
+            return planes.reshape(shape[0], math.prod(shape[1:]))
+
+    def copy(self, planes: Planes) -> Planes:
+        with self._gpu.current():
+            return self._gpu.copy(planes)
+
+    def silenced(self, planes: Planes, points: NDArray[np.bool_]) -> Planes:
+        with self._gpu.current():
+            return self._gpu.where_not(points, planes)
+
+    def on_host(self, planes: Planes) -> NDArray[np.float32]:
+        return self._gpu.on_host(planes)
+
+    def infer(
+        self,
+        energies: Planes,
+        iterations: int,
+        start: Planes | None,
+        damping: float,
+        tolerance: float,
+        label_tolerance: float,
+        count: bool,
+    ) -> tuple[Planes, int]:
+        with self._gpu.current():
+            out = self._gpu.empty(tuple(energies.shape))
+        ran = self._model.infer(
+            energies,
+            "energies",
+            0.0,
+            iterations,
+            out,
+            start=start,
+            damping=damping,
+            tolerance=tolerance,
+            label_tolerance=label_tolerance,
+            count=count,
+        )
+        return out, ran
+
+    def message(self, values: Planes) -> Planes:
+        with self._gpu.current():
+            out = self._gpu.empty(tuple(values.shape))
+        self._model.message(values, out)
+        return out
+
+
+def own_channels(function: str, image: Given, channel_axis: int | None) -> Any:
+    """A copy of an image as channels (N, C), in the units of srgb, where it lies."""
+    picture = as_pictures(image, channel_axis, False)[0]
+    count = picture.shape[-1]
+    if image.gpu is None:
+        values = _check.picture_values(function, image, picture[np.newaxis])[0]
+        return values.reshape(-1, count).copy()
+    kind = _check.picture_kind(function, image)
+    with image.gpu.current():
+        values = in_core_dtype(image.gpu, kind, picture)
+        if kind == "floats":
+            low, high = float(values.min()), float(values.max())
+            scale = _check.float_range(function, low, high, math.isfinite(low) and math.isfinite(high))
+            values = values if scale == 1 else values * scale
+        return image.gpu.copy(image.gpu.contiguous(values).reshape(-1, count))
