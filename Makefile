@@ -45,9 +45,23 @@ sanitize: $(VENV)/.test
 	    LD_PRELOAD="$$(gcc -print-file-name=libasan.so) $$(gcc -print-file-name=libstdc++.so.6)" \
 	    $(BIN)/python -m pytest -q -p no:cacheprovider tests/test_gpu_*.py
 
-# On a machine with a GPU, PyTorch and pybind11, in its own Python: no network needed. Builds, tests, measures.
+# On a machine with a GPU: builds, tests, looks for bad accesses and races, measures. No network is needed; GPU_PYTHON is a
+# Python with torch, pybind11, pytest and hypothesis, and CMake, Ninja and nvcc are on the PATH.
+GPU_PYTHON ?= $(PYTHON)
+GPU_TESTS = $(GPU_PYTHON) -m pytest -q -p no:cacheprovider tests/test_cuda_device.py tests/test_gpu_*.py
 gpu:
-	$(PYTHON) benchmarks/gpu.py
+	cmake -S . -B build-gpu -G Ninja -DPython_EXECUTABLE="$$(command -v $(GPU_PYTHON))" \
+	    -Dpybind11_DIR="$$($(GPU_PYTHON) -m pybind11 --cmakedir)" \
+	    -DDENSECRF_WERROR=ON -DDENSECRF_CUDA=ON -DCMAKE_CUDA_ARCHITECTURES=native
+	cmake --build build-gpu
+	cmake --install build-gpu --prefix .
+	$(GPU_TESTS) -k cuda
+	if command -v compute-sanitizer; then \
+	    for tool in memcheck racecheck; do \
+	        compute-sanitizer --tool $$tool --error-exitcode 9 $(GPU_TESTS) -k "cuda and preset" || exit 1; \
+	    done; \
+	else echo "compute-sanitizer is not on the PATH: bad accesses and races were not looked for"; fi
+	$(GPU_PYTHON) benchmarks/gpu_speed.py
 
 # make bench OPTIONS="--quick --json speed.json"
 bench: $(VENV)/.test

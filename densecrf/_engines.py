@@ -117,7 +117,7 @@ class GpuEngine:
     ) -> None:
         self._gpu, self._labels = gpu, labels
         pictures = None
-        with gpu.current():
+        with gpu.work():
             if channels is not None:
                 there = channels if gpu_of(channels) else gpu.on_device(np.ascontiguousarray(channels))
                 pictures = Pictures(there[np.newaxis], largest(there) if str(channels.dtype) != "uint8" else 255.0)
@@ -130,16 +130,16 @@ class GpuEngine:
     def planes(self, function: str, name: str, given: Given, shape: tuple[int, ...]) -> Planes:
         """As `Engine` says; values are not looked at, because that would wait for them."""
         _check.planes_shape(function, name, given, shape)
-        with self._gpu.current():
+        with self._gpu.work():
             planes = self._gpu.contiguous(self._gpu.convert(given.original, "float32"))
             return planes.reshape(shape[0], math.prod(shape[1:]))
 
     def copy(self, planes: Planes) -> Planes:
-        with self._gpu.current():
+        with self._gpu.work():
             return self._gpu.copy(planes)
 
     def silenced(self, planes: Planes, points: NDArray[np.bool_]) -> Planes:
-        with self._gpu.current():
+        with self._gpu.work():
             return self._gpu.where_not(points, planes)
 
     def on_host(self, planes: Planes) -> NDArray[np.float32]:
@@ -155,7 +155,7 @@ class GpuEngine:
         label_tolerance: float,
         count: bool,
     ) -> tuple[Planes, int]:
-        with self._gpu.current():
+        with self._gpu.work():
             out = self._gpu.empty(tuple(energies.shape))
         ran = self._model.infer(
             energies,
@@ -172,7 +172,7 @@ class GpuEngine:
         return out, ran
 
     def message(self, values: Planes) -> Planes:
-        with self._gpu.current():
+        with self._gpu.work():
             out = self._gpu.empty(tuple(values.shape))
         self._model.message(values, out)
         return out
@@ -186,7 +186,7 @@ def own_channels(function: str, image: Given, channel_axis: int | None) -> Any:
         values = _check.picture_values(function, image, picture[np.newaxis])[0]
         return values.reshape(-1, count).copy()
     kind = _check.picture_kind(function, image)
-    with image.gpu.current():
+    with image.gpu.work():
         values = in_core_dtype(image.gpu, kind, picture)
         if kind == "floats":
             low, high = float(values.min()), float(values.max())

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import sys
 from abc import ABC, abstractmethod
-from contextlib import AbstractContextManager
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 import numpy as np
@@ -39,6 +40,19 @@ class Gpu(ABC):
         return f"cuda:{self.index}"
 
     # ---- where work goes
+
+    @contextmanager
+    def work(self) -> Iterator[None]:
+        """Makes the device the current one; where the library's pool runs out of memory, that is a MemoryError."""
+        with self.current():
+            try:
+                yield
+            except Exception as error:
+                if not self.is_out_of_memory(error):
+                    raise
+                raise MemoryError(
+                    f"densecrf: {self} has no memory left; refine fewer pictures at once, or tiles: {error}"
+                ) from error
 
     @abstractmethod
     def current(self) -> AbstractContextManager[Any]:
@@ -249,19 +263,8 @@ class Memory:
         self._blocks: dict[int, Array] = {}
 
     def allocate(self, size: int) -> int:
-        """The address of a new block.
-
-        Raises:
-            MemoryError: the pool has no such block.
-        """
-        try:
-            block = self._gpu.empty((size,), "uint8")
-        except Exception as error:
-            if not self._gpu.is_out_of_memory(error):
-                raise
-            raise MemoryError(
-                f"densecrf: {self._gpu} has no {size >> 20} MiB left; refine fewer pictures at once, or tiles"
-            ) from error
+        """The address of a new block; the library's own error if its pool has none."""
+        block = self._gpu.empty((size,), "uint8")
         address = self._gpu.address(block)
         self._blocks[address] = block
         return address

@@ -78,7 +78,7 @@ class GpuModel:
         surveys: Sequence[Any] = (),
     ) -> None:
         self._gpu, self._labels, self._core = gpu, labels, core(function)
-        with gpu.current():
+        with gpu.work():
             kept: list[Array] = []  # what kernels read while the lattices are built
             full = [_write_out(function, term, shape, labels, pictures) for term in terms]
             device_terms = [self._term(one, pictures, kept) for one in full]
@@ -112,7 +112,7 @@ class GpuModel:
             How many iterations ran for the first picture, which is waited for; with ``count`` false, at most so many.
         """
         gpu = self._gpu
-        with gpu.current():
+        with gpu.work():
             begin = 0 if start is None else gpu.address(start)
             ran = self._model.infer(
                 self._context(), gpu.address(scores), self._labels, kind, clip, iterations, begin, damping, tolerance,
@@ -123,7 +123,7 @@ class GpuModel:
     def message(self, values: Array, out: Array) -> None:
         """Values (C, N) through all terms, summed, written to out."""
         gpu = self._gpu
-        with gpu.current():
+        with gpu.work():
             self._model.message(self._context(), gpu.address(values), values.shape[0], gpu.address(out))
 
     def _term(self, term: FullTerm, pictures: Pictures | None, kept: list[Array]) -> Any:

@@ -27,7 +27,7 @@ def answer(call: Call) -> Any:
     assert gpu is not None
     module = core(call.function)
     batch, labels, height, width = call.shape
-    with gpu.current():
+    with gpu.work():
         scores = gpu.contiguous(gpu.convert(call.probs.original, "float32")).reshape(batch, labels, height * width)
         pictures = _pictures(call, gpu)
         out = _place_for(call, gpu, (scores, pictures))

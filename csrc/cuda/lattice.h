@@ -24,18 +24,18 @@ struct DeviceTerm {
 };
 
 // Of a point: a row of its picture, plus the number of its rows where the second copy is meant.
-struct Corner {
+struct alignas(8) Corner {  // one load
     uint32_t row;
     float weight;
 };
 
 // Of a row: one of the points around it.
-struct Entry {
+struct alignas(8) Entry {
     uint32_t point;  // of the picture
     float weight;
 };
 
-struct Neighbours {
+struct alignas(8) Neighbours {
     uint32_t before, after;  // rows; 0 for none
 };
 

@@ -43,6 +43,9 @@ struct Tile {
 enum class TwinOrder { kForwards, kBackwards, kScattered };
 TwinOrder& twin_order();
 
+// How often the host waited so far.
+int& twin_waits();
+
 inline int64_t twin_index(int64_t i, int64_t count) {
     if (twin_order() == TwinOrder::kForwards) return i;
     if (twin_order() == TwinOrder::kBackwards) return count - 1 - i;

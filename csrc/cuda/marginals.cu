@@ -9,7 +9,8 @@ namespace {
 constexpr float kHuge = 1e30f;  // keeps differences of logits finite
 constexpr int kWarp = 32;
 
-// The points of a tile, and the threads that work on them: one for each part of each point, or thereabouts.
+// The points of a tile, and the threads that work on them: one for each part of each point, or thereabouts; a
+// multiple of the points in any case.
 struct TileShape {
     int points, threads;
     int stride;  // floats from point to point: odd, so that neighbours lie in different banks
@@ -22,7 +23,7 @@ TileShape tile_shape(int labels) {
     int points = std::max(kWarp, kBlockThreads / parts / kWarp * kWarp);
     const auto bytes = [&](int64_t floats) { return (floats + 2) * points * static_cast<int64_t>(sizeof(float)); };
     while (points > 1 && bytes(stride) > kSharedBytes) points /= 2;
-    const int threads = std::clamp((points * parts + kWarp - 1) / kWarp * kWarp, 2 * kWarp, kBlockThreads);
+    const int threads = points * std::min(parts, kBlockThreads / points);
     const bool fits = bytes(stride) <= kSharedBytes;
     return {points, threads, stride, bytes(fits ? stride : 0), fits};
 }
@@ -57,8 +58,10 @@ struct MarginalsOfTile {
     // order.
     template <class Step>
     DENSECRF_DEVICE void each_score(const Tile& tile, const Work& work, const Step& step) const {
-        tile.each(points * pass.labels, [&](int item) {
-            if (item % points < work.count) step(item % points, item / points);
+        tile.each_thread([&](int thread) {
+            const int p = thread % points;
+            if (p >= work.count) return;
+            for (int l = thread / points; l < pass.labels; l += tile.threads / points) step(p, l);
         });
     }
 

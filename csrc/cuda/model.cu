@@ -30,16 +30,20 @@ Model::Model(const Context& context, const Grid& grid, int pictures, const std::
     }
 }
 
+// In a stream that is captured in a graph the order is the caller's.
 template <class Work>
 void Model::in_order(const Context& context, const Work& work) const {
     const DeviceGuard guard(built_in_.device);
-    {
+    const bool apart = context.stream != built_in_.stream && !is_captured(context);
+    if (apart) {
         const std::lock_guard<std::mutex> lock(mutex_);
         order_.after(context, built_in_);
     }
     work();
-    const std::lock_guard<std::mutex> lock(mutex_);
-    order_.after(built_in_, context);  // so that memory of the lattices is not given to others too early
+    if (apart) {  // so that memory of the lattices is not given to others too early
+        const std::lock_guard<std::mutex> lock(mutex_);
+        order_.after(built_in_, context);
+    }
 }
 
 void Model::infer(const Context& context, const Unary& unary, const Inference& inference, float* marginals,

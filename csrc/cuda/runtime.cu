@@ -25,13 +25,23 @@ void download(const Context&, void* to, const void* from, int64_t bytes) {
 void fill(const Context&, void* to, int byte, int64_t bytes) {
     if (bytes > 0) std::memset(to, byte, bytes);
 }
-void synchronize(const Context&) {}
+void synchronize(const Context&) {
+    ++twin_waits();
+}
+bool is_captured(const Context&) {
+    return false;
+}
 
 Order::Order(int device) : device_(device) {}
 Order::~Order() {
     (void)device_, (void)event_;
 }
 void Order::after(const Context&, const Context&) {}
+
+int& twin_waits() {
+    static int waits = 0;
+    return waits;
+}
 
 TwinOrder& twin_order() {
     static TwinOrder order = TwinOrder::kForwards;
@@ -55,12 +65,6 @@ cudaStream_t stream_of(const Context& context) {
     return static_cast<cudaStream_t>(context.stream);
 }
 
-bool is_captured(const Context& context) {
-    cudaStreamCaptureStatus status = cudaStreamCaptureStatusNone;
-    check(cudaStreamIsCapturing(stream_of(context), &status), "look at a stream");
-    return status != cudaStreamCaptureStatusNone;
-}
-
 bool has_early_launches(int device) {
     int major = 0;
     check(cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, device), "look at a device");
@@ -74,7 +78,10 @@ Devices devices() {
     const cudaError_t error = cudaGetDeviceCount(&count);
     if (error == cudaSuccess && count > 0) return {count, ""};
     cudaGetLastError();
-    return {0, error == cudaSuccess ? "no device" : cudaGetErrorString(error)};
+    if (error == cudaErrorInsufficientDriver)
+        return {0, "no NVIDIA driver, or one that is older than CUDA " + std::to_string(CUDART_VERSION / 1000) +
+                       "." + std::to_string(CUDART_VERSION % 1000 / 10) + " needs"};
+    return {0, error == cudaSuccess ? "none found" : cudaGetErrorString(error)};
 }
 
 DeviceGuard::DeviceGuard(int device) : before_(device) {
@@ -104,6 +111,12 @@ void synchronize(const Context& context) {
     check(cudaStreamSynchronize(stream_of(context)), "finish what the stream was given");
 }
 
+bool is_captured(const Context& context) {
+    cudaStreamCaptureStatus status = cudaStreamCaptureStatusNone;
+    check(cudaStreamIsCapturing(stream_of(context), &status), "look at a stream");
+    return status != cudaStreamCaptureStatusNone;
+}
+
 Order::Order(int device) : device_(device) {}
 
 Order::~Order() {
@@ -111,7 +124,6 @@ Order::~Order() {
 }
 
 void Order::after(const Context& later, const Context& earlier) {
-    if (later.stream == earlier.stream || is_captured(later) || is_captured(earlier)) return;
     const DeviceGuard guard(device_);
     if (!event_) {
         cudaEvent_t event;

@@ -63,8 +63,10 @@ Array<T> uploaded(const Context& context, const std::vector<T>& values) {
     return array;
 }
 
-// Puts work of one stream after what another was given so far. Nothing while either is being captured in a graph:
-// there the order is the caller's.
+// Whether what the stream is given goes into a graph instead of being done.
+bool is_captured(const Context& context);
+
+// Puts work of one stream of a device after what another was given so far.
 class Order {
   public:
     explicit Order(int device);
