@@ -15,6 +15,13 @@ _VERTEX_BUILD = 8 + 4 + 2 * 4  # key, response to ones, places among the pieces
 _FLOAT = 4
 _BLOCKS = (4, 8, 16)  # labels are held in blocks of these widths
 
+# On a GPU.
+_PART = 4  # labels are held in fours
+_SHORT_ROW = 64  # points; the rows of more are cut into segments, at most two for each so many corners
+_SEGMENT = 3 * 4
+_CORNER_KEYS = 8 + 4 + 4  # key, which corner it is, vertices up to here
+_CORNER_SORT = 8 + 4  # key and corner once more
+
 
 @dataclass(frozen=True)
 class MemoryEstimate:
@@ -37,6 +44,7 @@ def memory_estimate(
     preset: str = "deeplab-v2",
     channels: int = 3,
     damped: bool = False,
+    gpu: bool = False,
 ) -> MemoryEstimate:
     """Extra memory of `densecrf.refine` or of a `densecrf.DenseCRF` and one inference, beside input and output.
 
@@ -52,17 +60,35 @@ def memory_estimate(
         preset: as in `densecrf.refine`.
         channels: of the image.
         damped: with damping or a tolerance, which keep the marginals of the iteration before: ``4 N L'`` more.
+        gpu: on a GPU, for one picture of a batch. With L' the labels rounded up to a multiple of four it is
+            ``N (16 K + 8 L') + 8 V L' + 8 V (D + 2)`` bytes and ``N K / 32`` segments of ``4 L' + 12``; ``4 N L'`` less
+            when damped and for up to four labels. Building takes ``N (24 K + 12 (D + 1))``, and is over by then.
     """
     function = "densecrf.memory_estimate"
     points = math.prod(_check.integer(function, "shape", size, 1) for size in shape)
-    padded = label_width(_check.integer(function, "n_labels", n_labels, 1), damped)
+    labels = _check.integer(function, "n_labels", n_labels, 1)
     meant = [term for term in resolve_terms(function, terms, preset) if term.weight != 0]
     corners = [_dims(term, len(shape), channels) + 1 for term in meant]
+    if gpu:
+        return _on_gpu(points, labels, corners, damped)
+    padded = label_width(labels, damped)
     one_weight = all(term.normalization == "symmetric" for term in meant)
     per_point = sum(corners) * (_CORNER if one_weight else _CORNER + _FLOAT) + padded * _FLOAT * (2 if damped else 1)
     inference = 2 * padded * _FLOAT
     vertices = [points * corner * (inference + _VERTEX_BUILD + _FLOAT * corner) for corner in corners]
     return MemoryEstimate(points * per_point, points * per_point + sum(vertices))
+
+
+def _on_gpu(points: int, labels: int, corners: list[int], damped: bool) -> MemoryEstimate:
+    row = -(-labels // _PART) * _PART * _FLOAT
+    buffers = 1 if damped or labels <= _PART else 2  # rows of marginals that become narrower need another place
+    total = points * sum(corners)
+    segments = 2 * total // _SHORT_ROW
+    least = 2 * _CORNER * total + buffers * points * row + segments * (_SEGMENT + row)
+    build = (_CORNER + _CORNER_KEYS) * total + points * _CORNER_SORT * max(corners, default=0)
+    # Values twice, where a row's points and segments begin, and two neighbours along each axis.
+    vertices = [points * corner * (2 * row + 2 * _FLOAT + 2 * _FLOAT * corner) for corner in corners]
+    return MemoryEstimate(max(least, build), max(least, build) + sum(vertices))
 
 
 def label_width(labels: int, damped: bool = False) -> int:

@@ -159,7 +159,11 @@ def _read(text: str) -> tuple[Term, ...]:
     return tuple(kinds[kind](**values) for kind, values in ast.literal_eval(text))
 
 
-@torch.library.custom_op("densecrf::refine", mutates_args=())
+# On a GPU the host waits once, for the size of the lattice: no graph of CUDA's can hold that. torch 2.9 can be told so.
+_UNSAFE = getattr(torch.Tag, "cudagraph_unsafe", None)
+
+
+@torch.library.custom_op("densecrf::refine", mutates_args=(), tags=() if _UNSAFE is None else (_UNSAFE,))
 def _operator(
     image: Tensor, probs: Tensor, terms: str, iterations: int, label_tolerance: float, from_logits: bool
 ) -> Tensor:

@@ -58,3 +58,15 @@ def test_every_line_of_the_third_example_runs(first_example):
     assert names["labels"].dtype == np.uint8
     assert names["mask"].shape == (96, 96)
     assert names["refined_volume"].shape == (3, 6, 7, 8)
+
+
+def test_every_line_of_the_example_with_torch_runs(first_example):
+    torch = pytest.importorskip("torch")
+    image, probs = first_example[0]["image"][:64, :64], first_example[0]["probs"][:, :64, :64]
+    names = {"densecrf": densecrf, "torch": torch}
+    names["tensor_images"] = torch.from_numpy(image.transpose(2, 0, 1).copy())[None]
+    names["network"] = lambda images: torch.from_numpy(np.log(probs))[None]
+    exec(blocks("python")[3], names)
+    expected = densecrf.refine(image, np.log(probs), from_logits=True)
+    np.testing.assert_array_equal(names["marginals"][0].numpy(), expected)
+    assert callable(names["refine"])

@@ -84,6 +84,21 @@ struct MarginalsOfTile {
         });
     }
 
+    DENSECRF_DEVICE void find_largest(const Tile& tile, const Work& work) const {
+        tile.each(work.count, [&](int p) {
+            float most = -FLT_MAX;
+            for (int l = 0; l < pass.labels; ++l) most = fmaxf(most, work.x[p * stride + l]);
+            work.largest[p] = most;
+        });
+    }
+
+    // The largest to 0, so that messages are not lost in the rounding of large numbers. Logarithms of
+    // probabilities are none.
+    DENSECRF_DEVICE void shift(const Tile& tile, const Work& work) const {
+        find_largest(tile, work);
+        each_score(tile, work, [&](int p, int l) { work.x[p * stride + l] -= work.largest[p]; });
+    }
+
     DENSECRF_DEVICE void add_messages(const Tile& tile, const Work& work) const {
         const LabelSet& set = pass.state[work.picture].values;
         const int* label = list(work.picture, set);
@@ -105,11 +120,7 @@ struct MarginalsOfTile {
 
     // x -> 2^(x - largest), and what makes them add up to one.
     DENSECRF_DEVICE void find_powers(const Tile& tile, const Work& work) const {
-        tile.each(work.count, [&](int p) {
-            float most = -FLT_MAX;
-            for (int l = 0; l < pass.labels; ++l) most = fmaxf(most, work.x[p * stride + l]);
-            work.largest[p] = most;
-        });
+        find_largest(tile, work);
         each_score(tile, work, [&](int p, int l) {
             float& x = work.x[p * stride + l];
             x = exp2f(fmaxf(x - work.largest[p], pass.floor));
@@ -186,6 +197,7 @@ struct MarginalsOfTile {
             return;
         }
         read(tile, work);
+        if (pass.begin == Begin::kScores && pass.kind != Scores::kProbabilities) shift(tile, work);
         if (pass.messages) add_messages(tile, work);
         if (pass.softmax)
             find_powers(tile, work);

@@ -136,8 +136,9 @@ def _channel_axis(function: str, image: Given, probs: Given, channel_axis: int |
     if last_fits and first_fits and shape[-1] > 1:
         raise ValueError(f"{function}: an image of shape {shape} can be read channels first or last; say channel_axis=")
     usual, convention, other = (first, "torch images are (C, H, W)", -1)
-    if image.framework == "numpy":
-        usual, convention, other = (-1, "NumPy images are (H, W, C)", first)
+    if image.framework != "torch":
+        name = "CuPy" if image.framework == "cupy" else "NumPy"
+        usual, convention, other = (-1, f"{name} images are (H, W, C)", first)
     if last_fits != first_fits and first_fits != (usual == first):
         hint = f"; or, if probs have their labels last, {_move_labels(probs)}" if shape == probs.values.shape else ""
         raise ValueError(
