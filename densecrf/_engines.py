@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
@@ -17,6 +18,27 @@ from densecrf._gpu_model import GpuModel, Pictures, in_core_dtype, largest
 from densecrf.terms import Term
 
 Planes = Any  # [L, N] float32, contiguous: of NumPy, or of the library whose GPU it is
+
+
+@dataclass(frozen=True)
+class Inference:
+    """How marginals are found.
+
+    Attributes:
+        iterations: at most.
+        start: marginals to start from; None for soft-max(-energies).
+        damping: share of the marginals before that an iteration keeps.
+        tolerance: stop when no marginal moves by more.
+        label_tolerance: labels below it everywhere are not filtered.
+        count: whether to wait, on a GPU, for how many iterations ran.
+    """
+
+    iterations: int
+    start: Planes | None = None
+    damping: float = 0.0
+    tolerance: float = 0.0
+    label_tolerance: float = 0.0
+    count: bool = False
 
 
 class Engine(Protocol):
@@ -38,16 +60,7 @@ class Engine(Protocol):
     def on_host(self, planes: Planes) -> NDArray[np.float32]:
         """The same in NumPy."""
 
-    def infer(
-        self,
-        energies: Planes,
-        iterations: int,
-        start: Planes | None,
-        damping: float,
-        tolerance: float,
-        label_tolerance: float,
-        count: bool,
-    ) -> tuple[Planes, int]:
+    def infer(self, energies: Planes, how: Inference) -> tuple[Planes, int]:
         """Marginals, and how many iterations ran; on a GPU only if that is to be waited for."""
 
     def message(self, values: Planes) -> Planes:
@@ -87,19 +100,19 @@ class HostEngine:
         host: NDArray[np.float32] = planes
         return host
 
-    def infer(
-        self,
-        energies: Planes,
-        iterations: int,
-        start: Planes | None,
-        damping: float,
-        tolerance: float,
-        label_tolerance: float,
-        count: bool,
-    ) -> tuple[Planes, int]:
+    def infer(self, energies: Planes, how: Inference) -> tuple[Planes, int]:
         out = np.empty_like(energies)
         ran = self._core.infer(
-            energies, "energies", 0.0, iterations, start, damping, tolerance, label_tolerance, self._threads, out
+            energies,
+            "energies",
+            0.0,
+            how.iterations,
+            how.start,
+            how.damping,
+            how.tolerance,
+            how.label_tolerance,
+            self._threads,
+            out,
         )
         return out, ran
 
@@ -145,29 +158,20 @@ class GpuEngine:
     def on_host(self, planes: Planes) -> NDArray[np.float32]:
         return self._gpu.on_host(planes)
 
-    def infer(
-        self,
-        energies: Planes,
-        iterations: int,
-        start: Planes | None,
-        damping: float,
-        tolerance: float,
-        label_tolerance: float,
-        count: bool,
-    ) -> tuple[Planes, int]:
+    def infer(self, energies: Planes, how: Inference) -> tuple[Planes, int]:
         with self._gpu.work():
             out = self._gpu.empty(tuple(energies.shape))
         ran = self._model.infer(
             energies,
             "energies",
             0.0,
-            iterations,
+            how.iterations,
             out,
-            start=start,
-            damping=damping,
-            tolerance=tolerance,
-            label_tolerance=label_tolerance,
-            count=count,
+            start=how.start,
+            damping=how.damping,
+            tolerance=how.tolerance,
+            label_tolerance=how.label_tolerance,
+            count=how.count,
         )
         return out, ran
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from densecrf import _arrays, _check
 from densecrf._build import default_threads
-from densecrf._engines import Engine, GpuEngine, HostEngine, Planes, own_channels
+from densecrf._engines import Engine, GpuEngine, HostEngine, Inference, Planes, own_channels
 from densecrf._features import resolve_terms
 from densecrf._gpu import Gpu, gpu_of
 from densecrf.terms import Term
@@ -139,11 +139,15 @@ class DenseCRF:
             given_start = _arrays.take(function, "start", start, gpu=True)
             _check.same_place(function, "start", given_start, given)
             begin = self._planes(function, "start", given_start, engine)
-        iterations = _check.integer(function, "iterations", iterations, 0)
-        damping, tolerance = _check.share(function, "damping", damping), _check.share(function, "tolerance", tolerance)
-        label_tolerance = _check.share(function, "label_tolerance", label_tolerance)
-        count = return_iterations and tolerance > 0
-        marginals, ran = engine.infer(energies, iterations, begin, damping, tolerance, label_tolerance, count)
+        how = Inference(
+            _check.integer(function, "iterations", iterations, 0),
+            begin,
+            _check.share(function, "damping", damping),
+            _check.share(function, "tolerance", tolerance),
+            _check.share(function, "label_tolerance", label_tolerance),
+            count=return_iterations and tolerance > 0,
+        )
+        marginals, ran = engine.infer(energies, how)
         result = _arrays.give_back(marginals.reshape(given.values.shape), given, None)
         return (result, ran) if return_iterations else result
 
@@ -240,7 +244,7 @@ class MeanField:
         self._engine = engine
         self._given = given  # for the answer to be like
         self._energies = energies
-        self._Q, _ = engine.infer(energies, 0, None, 0.0, 0.0, 0.0, False)
+        self._Q, _ = engine.infer(energies, Inference(0))
 
     @property
     def marginals(self) -> Any:
@@ -252,7 +256,7 @@ class MeanField:
         """Runs so many more iterations; returns the marginals."""
         iterations = _check.integer("MeanField.step", "iterations", iterations, 0)
         damping = _check.share("MeanField.step", "damping", damping)
-        self._Q, _ = self._engine.infer(self._energies, iterations, self._Q, damping, 0.0, 0.0, False)
+        self._Q, _ = self._engine.infer(self._energies, Inference(iterations, self._Q, damping))
         return self.marginals
 
     def free_energy(self) -> float:

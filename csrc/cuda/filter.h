@@ -2,6 +2,8 @@
 // mixing of labels. A row is cut into parts of four labels, and a thread has one part of one row.
 #pragma once
 
+#include <type_traits>
+
 #include "lattice.h"
 #include "launch.h"
 #include "row.h"
@@ -147,13 +149,14 @@ struct Blur {
     }
 };
 
-// Rows of one term to the other copy, as they are.
-template <class Part>
-struct Move {
+// Rows of one term to the other copy, changed on the way: change(row, part).
+template <class Part, class Change>
+struct Mix {
     LatticeView lattice;
-    const uint32_t* range;  // [pictures][2]
+    const uint32_t* range;  // [pictures][2]: first row and end
     LatticeRows<Part> values;
     int from_copy;
+    Change change;
 
     DENSECRF_DEVICE void operator()(int picture, int64_t i) const {
         const int parts = values.parts(picture);
@@ -162,8 +165,9 @@ struct Move {
         const int64_t row = range[2 * picture] + at.row;
         if (row >= range[2 * picture + 1]) return;
         const PictureRows& rows = lattice.picture[picture];
-        const int64_t copy = static_cast<int64_t>(rows.rows) * parts, to = row * parts + at.part;
-        values.of(rows)[(1 - from_copy) * copy + to] = values.of(rows)[from_copy * copy + to];
+        const int64_t copy = static_cast<int64_t>(rows.rows) * parts;
+        const Part* from = values.of(rows) + from_copy * copy + row * parts;
+        values.of(rows)[(1 - from_copy) * copy + row * parts + at.part] = change(from, at.part);
     }
 };
 
@@ -185,6 +189,18 @@ void blur(const Context& context, const Lattice& lattice, const LatticeRows<Part
         for_each(
             context, lattice.pictures, axis.most_rows * values.most,
             Blur<Part>{lattice.view(), axis.rows.data(), axis.neighbours.data(), values, static_cast<int>(a % 2)});
+    }
+}
+
+// Calls change_of(mixing) for what changes the values of each term that the corner weights cannot hold all of.
+template <class Part, class ChangeOf>
+void mix(const Context& context, const Lattice& lattice, const LatticeRows<Part>& values,
+         const ChangeOf& change_of) {
+    for (const Mixing& mixing : lattice.mixing) {
+        const auto change = change_of(mixing);
+        for_each(context, lattice.pictures, mixing.most_rows * values.most,
+                 Mix<Part, std::decay_t<decltype(change)>>{lattice.view(), mixing.rows.data(), values, mixing.copy,
+                                                           change});
     }
 }
 

@@ -83,6 +83,11 @@ struct TermWeight {
     float slice_scale, strength;
 };
 
+// Compatibilities are of labels, which ones have none of.
+struct Unchanged {
+    DENSECRF_DEVICE float operator()(const float* row, int part) const { return row[part]; }
+};
+
 // Barycentric weights -> what slicing multiplies with. Keeps what splatting will.
 struct WeighCorners {
     LatticeView lattice;
@@ -262,9 +267,7 @@ class Builder {
         const LatticeRows<float> ones{{data.data(), 1, nullptr}};
         splat(context_, lattice_, Ones{}, ones, partial.data());
         blur(context_, lattice_, ones);
-        for (const Mixing& mixing : lattice_.mixing)
-            for_each(context_, lattice_.pictures, mixing.most_rows,
-                     Move<float>{lattice_.view(), mixing.rows.data(), ones, mixing.copy});
+        mix(context_, lattice_, ones, [](const Mixing&) { return Unchanged{}; });
 
         std::vector<TermWeight> weights;
         for (size_t t = 0; t < terms_.size(); ++t)

@@ -8,6 +8,7 @@ namespace {
 
 constexpr float kHuge = 1e30f;  // keeps differences of logits finite
 constexpr int kWarp = 32;
+constexpr int kSummed = 64;  // labels added up one after the other
 
 // The points of a tile, and the threads that work on them: one for each part of each point, or thereabouts; a
 // multiple of the points in any case.
@@ -127,7 +128,11 @@ struct MarginalsOfTile {
         });
         tile.each(work.count, [&](int p) {
             float sum = 0;
-            for (int l = 0; l < pass.labels; ++l) sum += work.x[p * stride + l];
+            for (int first = 0; first < pass.labels; first += kSummed) {  // in two steps, for thousands of labels
+                float some = 0;
+                for (int l = first; l < pass.labels && l < first + kSummed; ++l) some += work.x[p * stride + l];
+                sum += some;
+            }
             work.inverse[p] = 1.0f / sum;
         });
     }

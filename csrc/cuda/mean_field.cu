@@ -16,38 +16,25 @@ namespace {
 constexpr float kFloorInside = -60.0f, kFloorResult = -125.0f;
 
 // Values of one term times a compatibility that the corner weights cannot hold.
-struct Mix {
-    LatticeView lattice;
-    const uint32_t* range;  // [pictures][2]
-    LatticeRows<Four> values;
-    int from_copy;
+struct TimesCompatibility {
     Compatibility::Kind kind;
     float number;
-    const float* compatibility;
+    const float* values;
     int labels;
 
-    DENSECRF_DEVICE float mixed(const float* from, int label) const {
+    DENSECRF_DEVICE float mixed(const float* row, int label) const {
         if (label >= labels) return 0;
-        if (kind == Compatibility::Kind::kPotts) return number * from[label];
-        if (kind == Compatibility::Kind::kDiagonal) return compatibility[label] * from[label];
+        if (kind == Compatibility::Kind::kPotts) return number * row[label];
+        if (kind == Compatibility::Kind::kDiagonal) return values[label] * row[label];
         float sum = 0;
-        for (int m = 0; m < labels; ++m)
-            sum = fmaf(compatibility[static_cast<int64_t>(m) * labels + label], from[m], sum);
+        for (int m = 0; m < labels; ++m) sum = fmaf(values[static_cast<int64_t>(m) * labels + label], row[m], sum);
         return sum;
     }
 
-    DENSECRF_DEVICE void operator()(int picture, int64_t i) const {
-        const int parts = values.parts(picture);
-        if (parts == 0) return;
-        const RowPart at = row_part(i, parts);
-        const int64_t row = range[2 * picture] + at.row;
-        if (row >= range[2 * picture + 1]) return;
-        const PictureRows& rows = lattice.picture[picture];
-        const int64_t copy = static_cast<int64_t>(rows.rows) * parts;
-        const auto* from = reinterpret_cast<const float*>(values.of(rows) + from_copy * copy + row * parts);
-        values.of(rows)[(1 - from_copy) * copy + row * parts + at.part] =
-            Four{mixed(from, 4 * at.part), mixed(from, 4 * at.part + 1), mixed(from, 4 * at.part + 2),
-                 mixed(from, 4 * at.part + 3)};
+    DENSECRF_DEVICE Four operator()(const Four* parts, int part) const {
+        const auto* row = reinterpret_cast<const float*>(parts);
+        const int first = 4 * part;
+        return Four{mixed(row, first), mixed(row, first + 1), mixed(row, first + 2), mixed(row, first + 3)};
     }
 };
 
@@ -135,12 +122,12 @@ class MeanField {
     }
 
     void filter() {
+        if (lattice_.corners == 0) return;  // no terms, no rows
         splat(context_, lattice_, pass_.rows, pass_.values, partial_.data());
         blur(context_, lattice_, pass_.values);
-        for (const Mixing& mixing : lattice_.mixing)
-            for_each(context_, lattice_.pictures, mixing.most_rows * parts_,
-                     Mix{lattice_.view(), mixing.rows.data(), pass_.values, mixing.copy, mixing.kind,
-                         mixing.number, mixing.values.data(), pass_.labels});
+        mix(context_, lattice_, pass_.values, [&](const Mixing& mixing) {
+            return TimesCompatibility{mixing.kind, mixing.number, mixing.values.data(), pass_.labels};
+        });
     }
 
     void count(int n, std::vector<int>& iterations) const {
