@@ -22,6 +22,7 @@ ROOT = Path(__file__).resolve().parents[1]
 
 # Programs of an environment must find its packages, not the checkout's.
 ENVIRONMENT = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
+ENVIRONMENT["CUDAARCHS"] = "90"  # kernels for one kind of device are enough here, and sooner compiled
 
 REFINE = """
 import importlib.metadata, importlib.util, json
@@ -150,6 +151,7 @@ import importlib, json, pkgutil, sys
 import densecrf
 names = [module.name for module in pkgutil.walk_packages(densecrf.__path__, "densecrf.")]
 names.remove("densecrf._overlay")  # draws, with Pillow; the demo imports it when it comes to that
+names.remove("densecrf.torch")  # is for those who have it
 for name in names:
     importlib.import_module(name)
 print(json.dumps([names, [name for name in sys.modules if "." not in name]]))
