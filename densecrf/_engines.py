@@ -21,6 +21,19 @@ Planes = Any  # [L, N] float32, contiguous: of NumPy, or of the library whose GP
 
 
 @dataclass(frozen=True)
+class Channels:
+    """The picture that a model looks at.
+
+    Attributes:
+        values: (N, C), uint8 or float32, contiguous; of NumPy, or of the library whose GPU they are on.
+        bound: no absolute value is larger; None where nobody has looked.
+    """
+
+    values: Array
+    bound: float | None
+
+
+@dataclass(frozen=True)
 class Inference:
     """How marginals are found.
 
@@ -68,7 +81,7 @@ class Engine(Protocol):
 
 
 class HostEngine:
-    """On the CPU; channels [N, C] or None."""
+    """On the CPU, where the channels are, if there are any."""
 
     def __init__(
         self,
@@ -76,10 +89,11 @@ class HostEngine:
         shape: tuple[int, ...],
         labels: int,
         terms: Sequence[Term],
-        channels: NDArray[Any] | None,
+        channels: Channels | None,
         threads: int,
     ) -> None:
-        full = [full_term(function, term, shape, labels, channels) for term in terms]
+        values = None if channels is None else channels.values
+        full = [full_term(function, term, shape, labels, values) for term in terms]
         self._threads = threads
         self._core = _core.Model(shape, [term.for_core() for term in full], threads)
 
@@ -123,17 +137,24 @@ class HostEngine:
 
 
 class GpuEngine:
-    """On a GPU; channels (N, C) there or on the host, or None."""
+    """On a GPU; channels there or on the host, if there are any."""
 
     def __init__(
-        self, function: str, gpu: Gpu, shape: tuple[int, ...], labels: int, terms: Sequence[Term], channels: Array
+        self,
+        function: str,
+        gpu: Gpu,
+        shape: tuple[int, ...],
+        labels: int,
+        terms: Sequence[Term],
+        channels: Channels | None,
     ) -> None:
         self._gpu, self._labels = gpu, labels
         pictures = None
         with gpu.work():
             if channels is not None:
-                there = channels if gpu_of(channels) else gpu.on_device(np.ascontiguousarray(channels))
-                pictures = Pictures(there[np.newaxis], largest(there) if str(channels.dtype) != "uint8" else 255.0)
+                values = channels.values if gpu_of(channels.values) else gpu.on_device(channels.values)
+                bound = largest(values) if channels.bound is None else channels.bound
+                pictures = Pictures(values[np.newaxis], bound)
         self._model = GpuModel(function, gpu, shape, labels, terms, pictures)
 
     @property
@@ -182,18 +203,19 @@ class GpuEngine:
         return out
 
 
-def own_channels(function: str, image: Given, channel_axis: int | None) -> Any:
-    """A copy of an image as channels (N, C), in the units of srgb, where it lies."""
+def own_channels(function: str, image: Given, channel_axis: int | None) -> Channels:
+    """A copy of an image as channels, in the units of srgb, where it lies."""
     picture = as_pictures(image, channel_axis, False)[0]
     count = picture.shape[-1]
-    if image.gpu is None:
-        values = _check.picture_values(function, image, picture[np.newaxis])[0]
-        return values.reshape(-1, count).copy()
     kind = _check.picture_kind(function, image)
+    if image.gpu is None:
+        values = _check.picture_values(function, image, picture[np.newaxis])[0].reshape(-1, count).copy()
+        return Channels(values, None if kind == "integers" else 255.0)
     with image.gpu.work():
         values = in_core_dtype(image.gpu, kind, picture)
         if kind == "floats":
             low, high = float(values.min()), float(values.max())
             scale = _check.float_range(function, low, high, math.isfinite(low) and math.isfinite(high))
             values = values if scale == 1 else values * scale
-        return image.gpu.copy(image.gpu.contiguous(values).reshape(-1, count))
+        values = image.gpu.copy(image.gpu.contiguous(values).reshape(-1, count))
+        return Channels(values, largest(values) if kind == "integers" else 255.0)

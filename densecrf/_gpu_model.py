@@ -80,7 +80,7 @@ class GpuModel:
         self._gpu, self._labels, self._core = gpu, labels, core(function)
         with gpu.work():
             kept: list[Array] = []  # what kernels read while the lattices are built
-            full = [_write_out(function, term, shape, labels, pictures) for term in terms]
+            full = [write_out(function, term, shape, labels, pictures) for term in terms]
             device_terms = [self._term(one, pictures, kept) for one in full]
             self._model = self._core.Model(self._context(), shape, batch, device_terms, list(surveys))
 
@@ -144,6 +144,8 @@ class GpuModel:
 
     def _channels(self, values: Array) -> Any:
         picture, point, channel = self._gpu.strides(values)
+        if values.shape[0] == 1:  # for all pictures of a batch, if it is one
+            picture = 0
         dtype = str(self._gpu.numpy_dtype(values))
         return self._core.Channels(self._gpu.address(values), dtype, values.shape[2], point, channel, picture)
 
@@ -153,7 +155,8 @@ def context(module: ModuleType, gpu: Gpu) -> Any:
     return module.Context(gpu.index, gpu.stream(), Memory(gpu))
 
 
-def _write_out(function: str, term: Term, shape: tuple[int, ...], labels: int, pictures: Pictures | None) -> FullTerm:
+def write_out(function: str, term: Term, shape: tuple[int, ...], labels: int, pictures: Pictures | None) -> FullTerm:
+    """A term on pictures of this shape, checked; values are not looked at."""
     if pictures is None:
         return full_term(function, term, shape, labels, None)
     assert math.prod(shape) == pictures.values.shape[1]

@@ -10,7 +10,7 @@ import numpy as np
 
 from densecrf import _arrays, _check
 from densecrf._gpu import Array, Gpu
-from densecrf._gpu_model import GpuModel, Pictures, context, core, in_core_dtype, largest
+from densecrf._gpu_model import GpuModel, Pictures, context, core, in_core_dtype, largest, write_out
 from densecrf._request import CLIP, Call
 
 MOST_PICTURES = 1 << 15  # of a launch
@@ -55,16 +55,12 @@ def _answer_share(call: Call, gpu: Gpu, module: ModuleType, scores: Array, pictu
         pictures = gpu.contiguous(pictures)
         size = math.prod(pictures.shape[1:])
         looked_at.append(module.Survey(where, gpu.address(pictures), batch, 1, size))
-    model = GpuModel(
-        call.function,
-        gpu,
-        call.shape[2:],
-        labels,
-        call.terms if call.iterations else [],
-        Pictures(pictures, _bound(call, gpu, pictures), looked_at[1] if len(looked_at) > 1 else None),
-        batch,
-        looked_at,
-    )
+    seen = Pictures(pictures, _bound(call, gpu, pictures), looked_at[1] if len(looked_at) > 1 else None)
+    if not call.iterations:  # needs no lattices; the terms are judged all the same
+        for term in call.terms:
+            write_out(call.function, term, call.shape[2:], labels, seen)
+    terms = call.terms if call.iterations else []
+    model = GpuModel(call.function, gpu, call.shape[2:], labels, terms, seen, batch, looked_at)
     for found in looked_at[0].found:
         _check.probs_found(call.function, found, call.from_logits, labels)
     for survey in looked_at[1:]:

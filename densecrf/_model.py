@@ -10,7 +10,7 @@ import numpy as np
 
 from densecrf import _arrays, _check
 from densecrf._build import default_threads
-from densecrf._engines import Engine, GpuEngine, HostEngine, Inference, Planes, own_channels
+from densecrf._engines import Channels, Engine, GpuEngine, HostEngine, Inference, Planes, own_channels
 from densecrf._features import resolve_terms
 from densecrf._gpu import Gpu, gpu_of
 from densecrf.terms import Term
@@ -62,12 +62,12 @@ class DenseCRF:
         self._set_up(shape, channels, n_labels, meant, threads)
 
     def _set_up(
-        self, shape: tuple[int, ...], channels: Any, n_labels: int, terms: tuple[Term, ...], threads: int
+        self, shape: tuple[int, ...], channels: Channels | None, n_labels: int, terms: tuple[Term, ...], threads: int
     ) -> None:
-        """Builds the lattices from a description that nobody else can change: channels (N, C) are our own."""
+        """Builds the lattices from a description that nobody else can change."""
         self._description = (shape, channels, n_labels, terms, threads)
         self.shape, self.n_labels = shape, n_labels
-        self._home = gpu_of(channels)
+        self._home = None if channels is None else gpu_of(channels.values)
         self._engines = {self._home: self._build(self._home, terms)}
         self._filters: dict[tuple[Gpu | None, int], Engine] = {}
 

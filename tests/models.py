@@ -25,4 +25,5 @@ def unaries(count):
 def full_terms(crf):
     """The terms of a model on the CPU, written out."""
     shape, channels, labels, terms, _ = crf._description
-    return [full_term("test", term, shape, labels, channels) for term in terms]
+    values = None if channels is None else channels.values
+    return [full_term("test", term, shape, labels, values) for term in terms]

@@ -61,11 +61,12 @@ class MeanField {
     int run(Team& team, int thread) {
         const int n = inference_.iterations;
         look_at_scores(team, thread);
-        for (int i = 0; i < n; ++i) {
+        for (int i = 0; i <= n; ++i) {
             if (i > 0 && settled(team, thread)) {
                 write_kept(team, thread);
                 return i - 1;
             }
+            if (i == n) break;
             team.once(thread, [&] { plan(i); });
             looks_ ? look(team, thread) : iterate(i, team, thread);
             to_->passes.filter(values_[(i + 1) % 2], team, thread);
