@@ -123,6 +123,21 @@ def test_an_inference_takes_what_the_formula_says(damping, label_tolerance, labe
     assert ledger.peak - kept == pytest.approx(expected, rel=0.002)
 
 
+ENDS = {"least": [Gaussian(30, 3), Bilateral(300, 200, 4)], "most": [Gaussian(0.3, 3), Bilateral(30, 1, 4)]}
+
+
+@one_library
+@pytest.mark.parametrize("labels", [4, 21, 40])
+@pytest.mark.parametrize("end", ENDS)
+def test_the_estimate_is_near_what_is_taken_at_both_ends(end, labels, gpu, ledger):
+    rng = np.random.default_rng(0)
+    image = rng.integers(0, 256, (*SHAPE, 3)).astype(np.uint8)
+    probs = np.full((labels, *SHAPE), 1 / labels, np.float32)
+    estimate = getattr(densecrf.memory_estimate(SHAPE, labels, ENDS[end], gpu=True), end)
+    densecrf.refine(gpu.put(image), gpu.put(probs), terms=ENDS[end], iterations=2, channel_axis=-1)
+    assert 0.8 * estimate < ledger.peak < 1.1 * estimate
+
+
 @one_library
 def test_without_iterations_an_inference_takes_next_to_nothing(gpu, ledger):
     image, logits = scene(*SHAPE, LABELS)
