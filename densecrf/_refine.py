@@ -37,9 +37,9 @@ def refine(
             themselves. Not mean-subtracted.
         probs: ``(L, H, W)`` or ``(B, L, H, W)`` label probabilities, each pixel summing to 1; float16, bfloat16,
             float32 or float64 (computed in float32). NumPy array, torch tensor or CuPy array, never modified. Where
-            they lie on a GPU, the work is done there, in the library's current stream and memory; an image on the CPU is
-            copied there. The host waits once, for the size of the lattices and a look at the values, and once more
-            for an image of integers other than uint8.
+            they lie on a GPU, the work is done there, in the library's current stream and memory; an image on the CPU
+            is copied there. The host waits once, for the size of the lattices and a look at the values, and once
+            more for an image of integers other than uint8.
         terms: pairwise terms, a list of `densecrf.Gaussian`, `densecrf.Bilateral` and `densecrf.Features`; overrides
             ``preset``.
         preset: the name of a published parameter set; ``densecrf.presets`` lists them.
