@@ -65,23 +65,21 @@ class Segmenter(nn.Module):
     @torch.no_grad()
     def scores(self, pictures: Any) -> Tensor:
         """What the network says of pictures ``(B, H, W, 3)``: logits ``(B, n_classes, H, W)``, without the CRF."""
-        return self._scores(self._on_device(pictures))
+        tensor = self._on_device(pictures)
+        height, width = tensor.shape[1:3]
+        return self.network.full_scores(network_input(tensor, self.canvas))[..., :height, :width]
 
     @torch.no_grad()
     def forward(self, pictures: Any) -> Tensor:
         """Marginals ``(B, n_classes, H, W)`` of pictures ``(B, H, W, 3)``: uint8, RGB; NumPy or torch."""
         tensor = self._on_device(pictures)
-        marginals: Tensor = self.crf(tensor.movedim(-1, 1), self._scores(tensor))
+        marginals: Tensor = self.crf(tensor.movedim(-1, 1), self.scores(tensor))
         return marginals
 
     def labels(self, pictures: Any) -> Tensor:
         """The likeliest label of every pixel: ``(B, H, W)``, int64."""
         marginals: Tensor = self(pictures)
         return marginals.argmax(dim=1)
-
-    def _scores(self, pictures: Tensor) -> Tensor:
-        height, width = pictures.shape[1:3]
-        return self.network.full_scores(network_input(pictures, self.canvas))[..., :height, :width]
 
     def _on_device(self, pictures: Any) -> Tensor:
         tensor = pictures if isinstance(pictures, Tensor) else torch.from_numpy(np.array(pictures))

@@ -70,3 +70,16 @@ def test_every_line_of_the_example_with_torch_runs(first_example):
     expected = densecrf.refine(image, np.log(probs), from_logits=True)
     np.testing.assert_array_equal(names["marginals"][0].numpy(), expected)
     assert callable(names["refine"])
+
+
+def test_the_example_with_a_network_goes_from_a_picture_to_labels(first_example, tmp_path, monkeypatch):
+    pytest.importorskip("torch")
+    pillow = pytest.importorskip("PIL.Image")
+    monkeypatch.chdir(tmp_path)
+    image = first_example[0]["image"][:50, :60]
+    names = {"image": image}
+    exec(blocks("python")[4].replace('preset="deeplab-v1"', 'preset="deeplab-v1", canvas=9'), names)
+    with pillow.open(tmp_path / "labels.png") as written:
+        assert written.mode == "P"
+        np.testing.assert_array_equal(np.array(written), names["labels"].numpy())
+    assert names["labels"].shape == image.shape[:2]
