@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 
-from deeplab import deeplab_v1, deeplab_v2, heads
+from deeplab import deeplab_v1, deeplab_v2, heads, weights
 from deeplab.crf import Segmenter, save_labels
 from deeplab.deconvnet import DeconvNet
 from deeplab.deeplab_v2 import ASPP_L, ASPP_S, MultiScale
@@ -22,7 +22,7 @@ from deeplab.fcn import FCN
 from deeplab.heads import field_of_view
 from deeplab.parts import Network
 
-__all__ = ["MultiScale", "Network", "Segmenter", "build", "field_of_view", "names", "save_labels"]
+__all__ = ["MultiScale", "Network", "Segmenter", "build", "field_of_view", "names", "save_labels", "weights"]
 
 _NETWORKS: dict[str, Callable[[int], Network]] = {
     "fcn32s": partial(FCN, stride=32),

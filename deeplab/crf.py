@@ -1,9 +1,4 @@
-"""From pictures to labels: a network, its scores at every pixel, and the fully connected CRF behind it.
-
->>> import deeplab
->>> segmenter = deeplab.Segmenter(deeplab.build("deeplab-v1-largefov"), preset="deeplab-v1").eval()
->>> labels = segmenter.labels(pictures)  # uint8 (B, H, W, 3), RGB
-"""
+"""From pictures to labels: a network, its scores at every pixel, and the fully connected CRF behind it."""
 
 from __future__ import annotations
 
