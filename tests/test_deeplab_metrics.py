@@ -1,0 +1,195 @@
+"""deeplab.metrics: every score against its definition, one pixel at a time."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as arrays
+
+pytest.importorskip("torch")
+pytest.importorskip("PIL")
+
+from deeplab.metrics import Confusion, trimap, trimap_curve
+
+N = 3
+VOID = 255
+
+LABELS = st.sampled_from([0, 1, 2, 3, VOID])  # 3 is none of the classes
+SHAPES = arrays.array_shapes(min_dims=2, max_dims=2, max_side=9)
+
+
+@st.composite
+def pictures(draw):
+    shape = draw(SHAPES)
+    labels = draw(arrays.arrays(np.uint8, shape, elements=LABELS))
+    return labels, draw(arrays.arrays(np.int64, shape, elements=st.integers(0, N - 1)))
+
+
+def confusion(labels, predicted, n_classes=N):
+    counted = Confusion(n_classes)
+    counted.add(labels, predicted)
+    return counted
+
+
+# ---- the definitions, slowly -----------------------------------------------------------------------------------
+
+
+def pixels(labels, predicted):
+    """Pairs of labels, those of no class left out."""
+    return [(t, p) for t, p in zip(np.ravel(labels).tolist(), np.ravel(predicted).tolist(), strict=True) if t < N]
+
+
+def share(part, whole):
+    return part / whole if whole else np.nan
+
+
+def mean(values):
+    known = [value for value in values if value == value]
+    return share(sum(known), len(known))
+
+
+def slow_scores(pairs):
+    """Pixel accuracy, mean accuracy, IoU of every class, their mean, and their mean weighted by frequency."""
+    truths, right, ious = [], [], []
+    for k in range(N):
+        truths.append(sum(t == k for t, _ in pairs))
+        right.append(sum(t == p == k for t, p in pairs))
+        ious.append(share(right[k], sum(k in pair for pair in pairs)))
+    accuracies = [share(*counts) for counts in zip(right, truths, strict=True)]
+    weighted = sum(t * iou for t, iou in zip(truths, ious, strict=True) if t)
+    return share(sum(right), len(pairs)), mean(accuracies), ious, mean(ious), share(weighted, len(pairs))
+
+
+def slow_trimap(labels, width):
+    band = np.zeros(labels.shape, bool)
+    for y, x in np.argwhere(labels == VOID):
+        band[max(y - width, 0) : y + width + 1, max(x - width, 0) : x + width + 1] = True
+    return band & (labels != VOID)
+
+
+# ---- Confusion -------------------------------------------------------------------------------------------------
+
+
+@given(pictures())
+def test_the_matrix_counts_truths_in_rows_and_predictions_in_columns(picture):
+    matrix = np.zeros((N, N), int)
+    for t, p in pixels(*picture):
+        matrix[t, p] += 1
+    assert confusion(*picture).matrix.tolist() == matrix.tolist()
+
+
+@given(pictures())
+def test_scores_are_those_of_the_definitions(picture):
+    found = confusion(*picture)
+    pixel, accuracy, ious, iou, weighted = slow_scores(pixels(*picture))
+    np.testing.assert_allclose(
+        [found.pixel_accuracy, found.mean_accuracy, *found.iou, found.mean_iou, found.frequency_weighted_iou],
+        [pixel, accuracy, *ious, iou, weighted],
+    )
+
+
+def test_scores_of_an_example_by_hand():
+    found = confusion([0, 0, 0, 1, 1, VOID], [0, 0, 1, 1, 2, 0])
+    assert found.matrix.tolist() == [[2, 1, 0], [0, 1, 1], [0, 0, 0]]
+    assert found.pixel_accuracy == pytest.approx(3 / 5)
+    assert found.mean_accuracy == pytest.approx((2 / 3 + 1 / 2) / 2)  # the truth has no 2
+    assert found.iou.tolist() == pytest.approx([2 / 3, 1 / 3, 0])
+    assert found.mean_iou == pytest.approx(1 / 3)  # the prediction has one
+    assert found.frequency_weighted_iou == pytest.approx(3 / 5 * 2 / 3 + 2 / 5 * 1 / 3)
+
+
+def test_a_class_of_neither_truth_nor_prediction_has_no_say():
+    found = confusion([0, 1], [0, 1])
+    assert np.isnan(found.iou).tolist() == [False, False, True]
+    assert found.mean_iou == found.mean_accuracy == found.frequency_weighted_iou == 1
+
+
+@pytest.mark.parametrize("labels", [np.zeros((0, 0), int), np.full((2, 2), VOID)])
+def test_where_nothing_is_known_scores_are_not_a_number(labels):
+    found = confusion(labels, np.zeros_like(labels))
+    scores = [found.pixel_accuracy, found.mean_accuracy, found.mean_iou, found.frequency_weighted_iou, *found.iou]
+    assert np.isnan(scores).all()
+
+
+@given(pictures(), pictures())
+def test_parts_add_up_to_the_whole_and_stay_as_they_are(one, other):
+    whole = confusion(*one)
+    whole.add(*other)
+    parts = [confusion(*one), confusion(*other)]
+    assert sum(parts, Confusion(N)).matrix.tolist() == whole.matrix.tolist()
+    assert parts[0].matrix.tolist() == confusion(*one).matrix.tolist()
+
+
+@given(pictures())
+def test_scores_are_those_of_scikit_learn(picture):
+    metrics = pytest.importorskip("sklearn.metrics")
+    truths, answers = zip(*pixels(*picture), strict=True) if pixels(*picture) else ((0,), (0,))
+    found = confusion(truths, answers)
+    assert found.pixel_accuracy == pytest.approx(metrics.accuracy_score(truths, answers))
+    assert found.mean_iou == pytest.approx(metrics.jaccard_score(truths, answers, average="macro"))
+    assert found.frequency_weighted_iou == pytest.approx(metrics.jaccard_score(truths, answers, average="weighted"))
+
+
+def test_small_types_do_not_overflow():
+    labels = np.full((20, 20), 199, np.uint8)  # 199 * 200 + 199 is beyond 16 bits
+    assert confusion(labels, labels, n_classes=200).matrix[199, 199] == 400
+
+
+WRONG = {
+    "a class too many": ([0], [3], r"must be 0 to 2, got 3 to 3"),
+    "where truth is void": ([VOID], [VOID], r"must be 0 to 2, got 255"),
+    "below": ([0], [-1], r"must be 0 to 2, got -1"),
+    "another shape": ([[0, 1]], [[0], [1]], r"labels are \(1, 2\), predicted ones \(2, 1\)"),
+    "scores": ([0], [0.5], r"must be integers, got float64"),
+}
+
+
+@pytest.mark.parametrize(("labels", "predicted", "words"), WRONG.values(), ids=WRONG)
+def test_what_cannot_be_counted_is_an_error_and_counts_nothing(labels, predicted, words):
+    counted = Confusion(N)
+    with pytest.raises(ValueError, match=f"^deeplab.metrics: .*{words}"):
+        counted.add(labels, predicted)
+    assert counted.matrix.sum() == 0
+
+
+# ---- trimaps ---------------------------------------------------------------------------------------------------
+
+
+@given(pictures(), st.integers(0, 12))
+def test_a_trimap_is_the_dilated_void_less_the_void(picture, width):
+    labels, _ = picture
+    assert trimap(labels, width).tolist() == slow_trimap(labels, width).tolist()
+
+
+def test_a_trimap_reaches_as_far_at_an_angle_as_straight():
+    labels = np.zeros((7, 7), np.uint8)
+    labels[3, 3] = VOID
+    assert trimap(labels, 2).sum() == 5 * 5 - 1
+
+
+def test_without_void_there_is_no_trimap_however_wide():
+    assert not trimap(np.zeros((4, 5), np.uint8), 10**9).any()
+
+
+@given(st.lists(pictures(), max_size=3), st.sampled_from([(1, 2, 5), (4, 2), (1,), (40,)]))
+def test_a_curve_has_the_scores_within_every_band_over_all_pictures(pairs, widths):
+    curve = trimap_curve(iter(pairs), N, widths)
+    assert list(curve) == list(widths)
+    for width in widths:
+        bands = [(labels[band], p[band]) for labels, p in pairs for band in [slow_trimap(labels, width)]]
+        pixel, accuracy, _, iou, _ = slow_scores([pair for band in bands for pair in pixels(*band)])
+        np.testing.assert_allclose(curve[width], [pixel, accuracy, iou])
+
+
+def test_a_curve_has_the_papers_forty_widths():
+    labels = np.zeros((1, 100), np.uint8)
+    labels[0, 0] = VOID
+    predicted = (np.arange(100) > 10)[None].astype(int)  # right within ten pixels
+    curve = trimap_curve([(labels, predicted)], 2)
+    assert list(curve) == list(range(1, 41))
+    assert [curve[width][0] for width in (1, 10, 20, 40)] == [1, 1, 0.5, 0.25]
+
+
+def test_a_curve_does_not_count_what_cannot_be_predicted():
+    with pytest.raises(ValueError, match="must be 0 to 2, got 3"):
+        trimap_curve([(np.zeros((2, 2), int), np.full((2, 2), 3))], N)
