@@ -122,6 +122,8 @@ def real_gpu(monkeypatch):
 
 GPUS = {"twin-torch": twin_behind_torch, "twin-cupy": twin_behind_cupy, "cuda": real_gpu}
 
+TIE = 1e-6  # labels whose marginals are no further apart are equally likely
+
 # For what is the kernels' business, whoever's arrays they work on: once with the twin, once with a GPU.
 one_library = pytest.mark.parametrize("gpu", ["twin-cupy", "cuda"], indirect=True)
 
@@ -210,7 +212,9 @@ def assert_same_answer(result, expected, label_axis=0):
     """Whether two answers are as near as the answers of two back ends have to be."""
     assert result.dtype == expected.dtype
     assert_allclose(result, expected, rtol=0, atol=TOLERANCE)
-    assert (result.argmax(label_axis) == expected.argmax(label_axis)).mean() >= 0.9999
+    chosen = np.expand_dims(result.argmax(label_axis), label_axis)
+    lost = expected.max(label_axis, keepdims=True) - np.take_along_axis(expected, chosen, label_axis)
+    assert (lost <= TIE).mean() >= 0.9999  # the same label, or one that is as likely
 
 
 def assert_as_on_the_cpu(gpu, image, probs, **options):
