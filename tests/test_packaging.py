@@ -105,7 +105,8 @@ def test_the_wheel_holds_the_package_and_nothing_else(distributions: tuple[Path,
         (metadata,) = (archive.read(name).decode() for name in files if name.endswith(".dist-info/METADATA"))
     folders = {name.partition("/")[0] for name in files}
     assert folders == {"densecrf", "deeplab", f"densecrf-{densecrf.__version__}.dist-info"}
-    modules = {str(path.relative_to(ROOT)) for path in (ROOT / "densecrf").rglob("*.py")}
+    modules = {str(path.relative_to(ROOT)) for name in ("densecrf", "deeplab") for path in (ROOT / name).rglob("*.py")}
+    modules |= {str(path.relative_to(ROOT)) for path in (ROOT / "deeplab" / "configs").glob("*.toml")}
     assert modules | {"densecrf/py.typed", "densecrf/_core.pyi", "densecrf/data/deeplab_logits.npz"} <= files
     assert len([name for name in files if re.fullmatch(r"densecrf/_core\..*\.so", name)]) == 1
     assert [name for name in files if name.endswith("/LICENSE")]
