@@ -12,6 +12,7 @@ from densecrf import _arrays, _check
 from densecrf._gpu import Array, Gpu
 from densecrf._gpu_model import GpuModel, Pictures, context, core, in_core_dtype, largest, write_out
 from densecrf._request import CLIP, Call
+from densecrf.terms import Features
 
 MOST_PICTURES = 1 << 15  # of a launch
 MOST_CORNERS = 1 << 31  # of a term: their numbers have 32 bits
@@ -42,7 +43,8 @@ def answer(call: Call) -> Any:
 def pictures_at_once(call: Call) -> int:
     """How many pictures of a batch are refined in one go."""
     _, _, height, width = call.shape
-    corners: int = height * width * (2 + call.pictures.shape[-1] + 1)
+    dims = [2 + call.pictures.shape[-1], *(len(term.features) for term in call.terms if isinstance(term, Features))]
+    corners: int = height * width * (max(dims) + 1)
     return max(1, min(MOST_PICTURES, MOST_CORNERS // corners))
 
 

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, library
 
 import densecrf
 from densecrf import _check
@@ -163,7 +163,7 @@ def _read(text: str) -> tuple[Term, ...]:
 _UNSAFE = getattr(torch.Tag, "cudagraph_unsafe", None)
 
 
-@torch.library.custom_op("densecrf::refine", mutates_args=(), tags=() if _UNSAFE is None else (_UNSAFE,))
+@library.custom_op("densecrf::refine", mutates_args=(), tags=() if _UNSAFE is None else (_UNSAFE,))
 def _operator(
     image: Tensor, probs: Tensor, terms: str, iterations: int, label_tolerance: float, from_logits: bool
 ) -> Tensor:

@@ -67,7 +67,7 @@ class Device:
         self.name, self.put, self.get = name, put, get
 
     @property
-    def library(self):
+    def adapter(self):
         """The class of `densecrf._gpu` that speaks for its library."""
         return _gpu.TorchGpu if self.name == "torch" else _gpu.CupyGpu
 
@@ -148,7 +148,7 @@ class Ledger:
         self.fails_at = self.fill = None
         self.released = []
         monkeypatch.setattr(_gpu_model, "Memory", self._memory())
-        monkeypatch.setattr(gpu.library, "empty", self._empty(gpu.library.empty))
+        monkeypatch.setattr(gpu.adapter, "empty", self._empty(gpu.adapter.empty))
 
     def _memory(self):
         ledger = self

@@ -8,6 +8,7 @@ from numpy.testing import assert_array_equal
 
 import densecrf
 from densecrf import Bilateral, DenseCRF, Features, Gaussian, _gpu_refine
+from densecrf._request import make_call
 
 TERMS = [Gaussian((1.7, 2.3), 1), Bilateral((15, 11), (21, 33, 27), 1.5)]
 
@@ -201,3 +202,13 @@ def test_a_model_has_the_bits_that_refine_has_for_logits(gpu):
     model = DenseCRF(gpu.put(image), 4, TERMS, channel_axis=-1)
     expected = refine(gpu, image, logits, from_logits=True, label_tolerance=0)
     assert_array_equal(gpu.get(model.infer(gpu.put(-logits), 5)), expected)
+
+
+@pytest.mark.parametrize(("dims", "at_once"), [(0, 16), (5, 16), (11, 8), (23, 4)])
+def test_as_many_pictures_go_together_as_the_term_of_most_dimensions_lets(dims, at_once, gpu, monkeypatch):
+    monkeypatch.setattr(_gpu_refine, "MOST_CORNERS", 16 * 6 * 20)
+    terms = [Gaussian(3, 1), *([Features(np.zeros((dims, 20), np.float32), 1)] if dims else [])]
+    images, probs = np.zeros((2, 4, 5, 3), np.uint8), np.full((2, 2, 4, 5), 0.5, np.float32)
+    options = {"terms": terms, "preset": "deeplab-v2", "iterations": 1, "label_tolerance": 0.0, "from_logits": False}
+    options |= {"channel_axis": -1, "num_threads": 1, "out": None, "gpu": True}
+    assert _gpu_refine.pictures_at_once(make_call("test", gpu.put(images), gpu.put(probs), **options)) == at_once

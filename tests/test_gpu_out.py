@@ -39,7 +39,7 @@ def test_out_may_be_probs_itself(dtype, gpu):
 
 def test_a_contiguous_float32_out_is_written_where_it_lies(gpu, monkeypatch):
     out = gpu.put(np.zeros_like(PROBS))
-    monkeypatch.setattr(gpu.library, "write", lambda *given: pytest.fail("a copy"))
+    monkeypatch.setattr(gpu.adapter, "write", lambda *given: pytest.fail("a copy"))
     refine(gpu.put(IMAGE), gpu.put(PROBS), out=out)
     assert gpu.get(out).min() > 0
 

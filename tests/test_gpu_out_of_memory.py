@@ -91,7 +91,7 @@ def test_an_error_of_the_librarys_that_is_not_about_memory_is_passed_on(gpu, mon
 
     image, logits = scene(9, 11, 4)
     probs, there = gpu.put(softmax(logits)), gpu.put(image)
-    monkeypatch.setattr(gpu.library, "empty", broken)
+    monkeypatch.setattr(gpu.adapter, "empty", broken)
     with pytest.raises(RuntimeError, match="the device is on fire"):
         densecrf.refine(there, probs, channel_axis=-1)
 

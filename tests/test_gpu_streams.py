@@ -116,7 +116,7 @@ def waits(gpu, monkeypatch):
     def noted(function):
         return lambda *arguments: asked.append(1) or function(*arguments)
 
-    monkeypatch.setattr(gpu.library, "on_host", noted(gpu.library.on_host))
+    monkeypatch.setattr(gpu.adapter, "on_host", noted(gpu.adapter.on_host))
     if gpu.name == "torch":
         tensor = sys.modules["torch"].Tensor
         for number in ("__float__", "__bool__", "__int__", "item"):

@@ -17,6 +17,8 @@ from densecrf import Bilateral, Features, Gaussian
 torch = pytest.importorskip("torch")
 ops = pytest.importorskip("densecrf.torch")
 
+from torch import library  # noqa: E402  # needs torch
+
 NO_GRADIENT = "backward through densecrf.refine.default but no autograd formula was registered"
 DTYPES = [torch.float16, torch.bfloat16, torch.float32, torch.float64]
 
@@ -131,7 +133,7 @@ def test_the_result_has_memory_of_its_own_and_the_arguments_are_left_alone(itera
 )
 def test_torch_finds_nothing_wrong_with_the_operator(image, probs):
     terms = str([("Bilateral", {"sxy": 6.0, "srgb": 40.0, "weight": 2.0})])
-    found = torch.library.opcheck(torch.ops.densecrf.refine.default, (image, probs, terms, 3, 1e-3, False))
+    found = library.opcheck(torch.ops.densecrf.refine.default, (image, probs, terms, 3, 1e-3, False))
     assert set(found.values()) == {"SUCCESS"}
 
 

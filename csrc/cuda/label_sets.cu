@@ -16,7 +16,7 @@ struct Start {
         lists[static_cast<int64_t>(picture) * kLabelLists * labels + l] = static_cast<int>(l);
         if (peaks) peaks[static_cast<int64_t>(picture) * labels + l] = 0;
         if (l > 0) return;
-        const LabelSet all{0, labels, (labels + 3) / 4};
+        const LabelSet all{0, labels, parts_of(labels)};
         state[picture] = {all, all, all, 0, 0, open, 0, 0.0f};
         parts[picture] = all.parts;
     }
@@ -53,7 +53,7 @@ struct Choose {
             if (!(member[l] > 0)) left_out += peak[l];
         const int count_out = labels - s.rows.labels;
         if (!(left_out <= tolerance * fminf(static_cast<float>(count_out), kMostLeftOut))) {
-            s.rows = {0, labels, (labels + 3) / 4};
+            s.rows = {0, labels, parts_of(labels)};
             s.open = 0;
             return;
         }
@@ -67,9 +67,9 @@ struct Choose {
         int kept = 0;
         for (int l = 0; l < labels; ++l)
             if (member[l] > 0 && !(peak[l] <= most)) list[kept++] = l;
-        if (kept == 0 || (kept + 3) / 4 >= s.rows.parts) return;
+        if (kept == 0 || parts_of(kept) >= s.rows.parts) return;
         s.before = s.rows;
-        s.rows = s.values = {slot, kept, (kept + 3) / 4};
+        s.rows = s.values = {slot, kept, parts_of(kept)};
         s.moves = 1;
         s.buffer = 1 - s.buffer;
     }

@@ -6,6 +6,7 @@
 // is seen, and then all labels take part again.
 #pragma once
 
+#include "../simplex.h"
 #include "filter.h"
 
 namespace densecrf::cuda {
@@ -46,7 +47,7 @@ constexpr int kLabelLists = 3;  // all labels, and two sets in turn
 // With more labels than a block's memory holds, all take part.
 constexpr int kMostChosenFrom = 4096;
 
-inline int parts_of(int labels) {
+DENSECRF_HD int parts_of(int labels) {
     return (labels + 3) / 4;
 }
 

@@ -39,7 +39,6 @@ struct MarkFirst {
 struct CountBeforePicture {
     const uint32_t* number;
     int64_t per_picture;
-    int pictures;
     uint32_t* first;
 
     DENSECRF_DEVICE void operator()(int, int64_t picture) const {
@@ -152,7 +151,7 @@ TermVertices number_vertices(const Context& context, const Grid& grid, int pictu
         sort_words(context, v);
     for_each(context, 1, v.total, MarkFirst{v.key.data(), v.keys.words, v.total, v.number.data()});
     running_sum(context, v.number);
-    for_each(context, 1, pictures + 1, CountBeforePicture{v.number.data(), per_picture, pictures, v.first.data()});
+    for_each(context, 1, pictures + 1, CountBeforePicture{v.number.data(), per_picture, v.first.data()});
     return v;
 }
 
