@@ -20,11 +20,11 @@ from deeplab.deconvnet import DeconvNet
 from deeplab.deeplab_v2 import ASPP_L, ASPP_S, MultiScale
 from deeplab.fcn import FCN
 from deeplab.heads import field_of_view
-from deeplab.parts import Network
+from deeplab.parts import PUBLISHED, Network, Variant
 
 __all__ = ["MultiScale", "Network", "Segmenter", "build", "field_of_view", "names", "save_labels", "weights"]
 
-_NETWORKS: dict[str, Callable[[int], Network]] = {
+_NETWORKS: dict[str, Callable[..., Network]] = {
     "fcn32s": partial(FCN, stride=32),
     "fcn16s": partial(FCN, stride=16),
     "fcn8s": partial(FCN, stride=8),
@@ -43,13 +43,16 @@ _NETWORKS: dict[str, Callable[[int], Network]] = {
     "deeplab-v2-resnet101-aspp": partial(deeplab_v2.resnet101, head=partial(heads.resnet_aspp, rates=ASPP_L)),
 }
 
+# What there is in other widths: DeepLab on VGG-16, but for MSc, whose branches look at layers of a fixed width.
+_RESIZABLE = [name for name in _NETWORKS if name.startswith("deeplab") and "-msc" not in name and "resnet" not in name]
+
 
 def names() -> list[str]:
     """What `build` knows, in the order of the papers."""
     return list(_NETWORKS)
 
 
-def build(name: str, n_classes: int = 21) -> Network:
+def build(name: str, n_classes: int = 21, *, width: float = 1.0, batch_norm: bool = False) -> Network:
     """A network as its paper has it, with new layers initialised as there and all others as torch does it.
 
     The papers start from VGG-16 or ResNet-101 trained on ImageNet. A network is in training mode at first, as ever in
@@ -58,15 +61,29 @@ def build(name: str, n_classes: int = 21) -> Network:
     Args:
         name: one of `names`.
         n_classes: channels of the scores, the background included: 21 for PASCAL VOC.
+        width: channels of all other layers, as a factor, for DeepLab on VGG-16: 0.25 is a sixteenth of the arithmetic.
+        batch_norm: whether batch normalisation follows the convolutions of DeepLab on VGG-16, which is to be trained
+            from scratch then: the published ones start from ImageNet and have none.
 
     Returns:
         A module from ``(B, 3, H, W)`` to scores; see `Network`.
 
     Raises:
-        ValueError: there is no network of that name, or n_classes is below 1.
+        ValueError: there is no network of that name, or not in that width or with batch normalisation; or n_classes
+            is below 1.
     """
     if name not in _NETWORKS:
         raise ValueError(f"deeplab.build: no network {name!r}; there are {', '.join(_NETWORKS)}")
     if n_classes < 1:
         raise ValueError(f"deeplab.build: n_classes must be at least 1, got {n_classes}")
-    return _NETWORKS[name](n_classes)
+    variant = Variant(width, batch_norm)
+    if variant == PUBLISHED:
+        return _NETWORKS[name](n_classes)
+    if name not in _RESIZABLE:
+        raise ValueError(
+            f"deeplab.build: {name!r} has its published width and normalisation only; for others there are "
+            f"{', '.join(_RESIZABLE)}"
+        )
+    if not 0 < width <= 16:
+        raise ValueError(f"deeplab.build: width must be above 0 and at most 16, got {width}")
+    return _NETWORKS[name](n_classes, variant=variant)

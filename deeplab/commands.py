@@ -12,7 +12,7 @@ from typing import TypeVar
 import torch
 
 import deeplab
-from deeplab import weights
+from deeplab import config, weights
 from deeplab.data import DataSet, kinds, open_data
 from deeplab.scores import NetworkScores, Scorer, StoredScores, Views
 
@@ -65,7 +65,12 @@ def clock(seconds: float) -> str:
 def add_network(parser: argparse.ArgumentParser, *, optional: bool) -> None:
     """NETWORK and WEIGHTS, which are optional where there may be stored scores instead, and how pictures are seen."""
     count = "?" if optional else None
-    parser.add_argument("network", metavar="NETWORK", nargs=count, help=f"one of {', '.join(deeplab.names())}")
+    parser.add_argument(
+        "network",
+        metavar="NETWORK",
+        nargs=count,
+        help=f"the TOML file it was trained with, or one of {', '.join(deeplab.names())}",
+    )
     parser.add_argument(
         "weights",
         metavar="WEIGHTS",
@@ -175,7 +180,7 @@ def network_of(options: argparse.Namespace, n_classes: int) -> NetworkScores:
     views = Views(options.scales, options.flip, options.tile, options.overlap)
     if not options.weights.is_file():
         raise FileNotFoundError(f"there is no file of weights {options.weights}")
-    network = deeplab.build(options.network, n_classes)
+    network = built(options.network, n_classes)
     kept = weights.load(network, options.weights)
     if kept:
         raise ValueError(
@@ -183,3 +188,8 @@ def network_of(options: argparse.Namespace, n_classes: int) -> NetworkScores:
         )
     network = deeplab.MultiScale(network) if options.msc else network
     return NetworkScores(network.to(options.device), views)
+
+
+def built(name: str, n_classes: int) -> deeplab.Network:
+    """The network of a name, or of the file that it was trained with."""
+    return config.read(name).build(n_classes) if name.endswith(".toml") else deeplab.build(name, n_classes)

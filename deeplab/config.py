@@ -169,15 +169,27 @@ class Run:
 
 @dataclass(frozen=True)
 class Config:
-    """A training run; every attribute but the first is a table of the file."""
+    """A training run. Attributes without a description are tables of the file.
+
+    Attributes:
+        network: its name, for `deeplab.build`.
+        width: of the network; see there.
+        batch_norm: whether the network has batch normalisation; see there.
+    """
 
     network: Annotated[str, _is_one_of(*deeplab.names())]
     data: Data
     input: Input
     solver: Solver
+    width: Positive = 1.0
+    batch_norm: Switch = False
     start: Start = field(default_factory=Start)
     loss: Loss = field(default_factory=Loss)
     run: Run = field(default_factory=Run)
+
+    def build(self, n_classes: int = 21) -> deeplab.Network:
+        """The network, without weights."""
+        return deeplab.build(self.network, n_classes, width=self.width, batch_norm=self.batch_norm)
 
 
 def published() -> list[str]:

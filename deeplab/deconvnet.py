@@ -10,7 +10,7 @@ from collections import OrderedDict
 
 from torch import Tensor, nn
 
-from deeplab.parts import Network, gaussian
+from deeplab.parts import Network, Variant, gaussian
 from deeplab.vgg import VGG16, classic_pools, shifted_batch_norm
 
 # Channels of the deconvolutions that follow each unpooling.
@@ -26,7 +26,7 @@ class DeconvNet(Network):
 
     def __init__(self, n_classes: int) -> None:
         super().__init__()
-        self.body = VGG16(classic_pools(return_indices=True), batch_norm=True)
+        self.body = VGG16(classic_pools(return_indices=True), variant=Variant(batch_norm=True))
         layers: OrderedDict[str, nn.Module] = OrderedDict()
         layers |= _normalised("fc6", nn.Conv2d(512, 4096, 7))
         layers |= _normalised("fc7", nn.Conv2d(4096, 4096, 1))

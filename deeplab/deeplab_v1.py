@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from deeplab.heads import vgg_head, vgg_large_fov
-from deeplab.parts import Network, gaussian, upsample_by_8, zoom
+from deeplab.parts import PUBLISHED, Network, Variant, gaussian, upsample_by_8, zoom
 from deeplab.vgg import VGG16, aligned_pools, narrow_pools
 
 
@@ -39,18 +39,20 @@ class DeepLab(Network):
         return upsample_by_8(scores, size, self.origin)
 
 
-def deeplab(n_classes: int, kernel: int = 4, rate: int = 4) -> DeepLab:
+def deeplab(n_classes: int, kernel: int = 4, rate: int = 4, variant: Variant = PUBLISHED) -> DeepLab:
     """DeepLab as first published: fc6 is VGG's 7x7, or decimated to 4x4 (section 3.2), with holes; 306 to 39.
 
     The pooling of the 7x7 and of the 4x4 network with rate 8 is not known; theirs is taken to be DeepLab's.
     """
     # Scores lie half a pixel behind 0, 8, ...; the authors' networks shrink labels and crop scores as if it were one.
-    return DeepLab(VGG16(narrow_pools(), dilation=2), vgg_head(n_classes, kernel, rate, width=4096), origin=1)
+    body = VGG16(narrow_pools(), dilation=2, variant=variant)
+    return DeepLab(body, vgg_head(n_classes, kernel, rate, width=4096, variant=variant), origin=1)
 
 
-def large_fov(n_classes: int) -> DeepLab:
+def large_fov(n_classes: int, variant: Variant = PUBLISHED) -> DeepLab:
     """DeepLab-LargeFOV; 321 to 41."""
-    return DeepLab(VGG16(aligned_pools(average=True), dilation=2), vgg_large_fov(n_classes))
+    body = VGG16(aligned_pools(average=True), dilation=2, variant=variant)
+    return DeepLab(body, vgg_large_fov(n_classes, variant=variant))
 
 
 # What DeepLab-MSc looks at besides pool5: channels, stride, and the standard deviation of its 1x1's first weights.

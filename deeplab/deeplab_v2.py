@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from deeplab.deeplab_v1 import DeepLab
-from deeplab.parts import Network, resize
+from deeplab.parts import PUBLISHED, Network, Variant, resize
 from deeplab.resnet import ResNet101
 from deeplab.vgg import VGG16, aligned_pools
 
@@ -21,9 +21,9 @@ ASPP_S = (2, 4, 8, 12)
 ASPP_L = (6, 12, 18, 24)
 
 
-def vgg16(n_classes: int, head: Callable[[int], nn.Module]) -> DeepLab:
+def vgg16(n_classes: int, head: Callable[..., nn.Module], variant: Variant = PUBLISHED) -> DeepLab:
     """VGG-16 without the pool5a of v1; whether the paper's LargeFOV still had it was not found. 321 to 41."""
-    return DeepLab(VGG16(aligned_pools(), dilation=2), head(n_classes))
+    return DeepLab(VGG16(aligned_pools(), dilation=2, variant=variant), head(n_classes, variant=variant))
 
 
 def resnet101(n_classes: int, head: Callable[[int], nn.Module]) -> DeepLab:

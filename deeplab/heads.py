@@ -7,42 +7,48 @@ from collections.abc import Sequence
 
 from torch import nn
 
-from deeplab.parts import Sum, gaussian
+from deeplab.parts import PUBLISHED, Sum, Variant, gaussian
+from deeplab.vgg import shifted_batch_norm
 
 
-def vgg_head(n_classes: int, kernel: int, rate: int, width: int, padding: int | None = None) -> nn.Sequential:
+def vgg_head(
+    n_classes: int, kernel: int, rate: int, width: int, padding: int | None = None, variant: Variant = PUBLISHED
+) -> nn.Sequential:
     """fc6, fc7 and fc8 as convolutions: ``(B, 512, h, w)`` to ``(B, n_classes, h, w)`` (DeepLab v1, section 3.2).
 
     Args:
         n_classes: channels of fc8.
         kernel: of fc6.
         rate: of fc6, whose taps lie that many pixels apart.
-        width: channels of fc6 and fc7.
+        width: channels of fc6 and fc7, before the variant's factor.
         padding: of fc6; what keeps h and w if not given.
+        variant: fewer channels, here and in what comes in, and batch normalisation.
     """
     if padding is None:
         padding = rate * (kernel - 1) // 2
-    return nn.Sequential(
-        OrderedDict(
-            fc6=nn.Conv2d(512, width, kernel, padding=padding, dilation=rate),
-            relu6=nn.ReLU(inplace=True),
-            drop6=nn.Dropout(0.5),
-            fc7=nn.Conv2d(width, width, 1),
-            relu7=nn.ReLU(inplace=True),
-            drop7=nn.Dropout(0.5),
-            fc8=gaussian(nn.Conv2d(width, n_classes, 1)),
-        )
-    )
+    width = variant.channels(width)
+    layers: OrderedDict[str, nn.Module] = OrderedDict()
+    for name, conv in (
+        ("6", nn.Conv2d(variant.channels(512), width, kernel, padding=padding, dilation=rate)),
+        ("7", nn.Conv2d(width, width, 1)),
+    ):
+        layers[f"fc{name}"] = conv
+        if variant.batch_norm:
+            layers[f"bn{name}"] = shifted_batch_norm(width)
+        layers[f"relu{name}"] = nn.ReLU(inplace=True)
+        layers[f"drop{name}"] = nn.Dropout(0.5)
+    layers["fc8"] = gaussian(nn.Conv2d(width, n_classes, 1))
+    return nn.Sequential(layers)
 
 
-def vgg_large_fov(n_classes: int, rate: int = 12) -> nn.Sequential:
+def vgg_large_fov(n_classes: int, rate: int = 12, variant: Variant = PUBLISHED) -> nn.Sequential:
     """A 3x3 fc6 with a rate of 12 and 1,024 channels: a sixth of the parameters of 7x7 (DeepLab v1, table 2)."""
-    return vgg_head(n_classes, kernel=3, rate=rate, width=1024)
+    return vgg_head(n_classes, kernel=3, rate=rate, width=1024, variant=variant)
 
 
-def vgg_aspp(n_classes: int, rates: Sequence[int]) -> Sum:
+def vgg_aspp(n_classes: int, rates: Sequence[int], variant: Variant = PUBLISHED) -> Sum:
     """Atrous spatial pyramid pooling on VGG-16: fc6, fc7 and fc8 for every rate, scores summed (DeepLab v2, fig. 7)."""
-    return Sum(vgg_large_fov(n_classes, rate) for rate in rates)
+    return Sum(vgg_large_fov(n_classes, rate, variant) for rate in rates)
 
 
 def resnet_plain(n_classes: int) -> nn.Conv2d:

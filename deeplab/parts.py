@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import reduce
 from typing import TypeVar
 
@@ -10,6 +11,26 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 Conv = TypeVar("Conv", nn.Conv2d, nn.ConvTranspose2d)
+
+
+@dataclass(frozen=True)
+class Variant:
+    """How DeepLab's VGG-16 differs from the published one, so that it can be trained without ImageNet.
+
+    Attributes:
+        width: channels of all layers but the last, as a factor.
+        batch_norm: whether a batch normalisation follows every convolution but the last.
+    """
+
+    width: float = 1.0
+    batch_norm: bool = False
+
+    def channels(self, published: int) -> int:
+        """How many channels a layer has that has this many in the paper."""
+        return max(1, round(published * self.width))
+
+
+PUBLISHED = Variant()
 
 
 class Network(nn.Module):

@@ -59,6 +59,8 @@ class Training:
         self.network = _network(config, self.data.n_classes)
         network = deeplab.MultiScale(self.network) if config.loss.multi_scale else self.network
         loss = TrainingLoss(network, config.loss.mean).to(processes.device).train()
+        # Channels side by side: 1.1 to 1.3 times as fast on a CPU, and what tensor cores take.
+        loss = loss.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's own stub lacks it
         self.loss = DistributedDataParallel(loss) if processes.n > 1 else loss
         groups = parameter_groups(self.network, config.solver)
         self.optimiser = torch.optim.SGD(groups, lr=config.solver.base_lr, momentum=config.solver.momentum)
@@ -99,7 +101,8 @@ class Training:
         torch.manual_seed(int(draws.integers(2**63)))
         with self._apart() if i < passes - 1 else contextlib.nullcontext():
             with torch.autocast(device.type, kind, enabled=kind != torch.float32):
-                loss: Tensor = self.loss(images.to(device, non_blocking=True), labels.to(device, non_blocking=True))
+                images = images.to(device, non_blocking=True).contiguous(memory_format=torch.channels_last)
+                loss: Tensor = self.loss(images, labels.to(device, non_blocking=True))
             loss = loss / passes
             self.scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
         return loss.detach()
@@ -180,13 +183,13 @@ def _check(config: Config, processes: Processes) -> None:
         raise ValueError("run.precision float16 is for CUDA; bfloat16 also works here")
     side = config.input.crop or 500  # what pictures may be of PASCAL VOC
     with torch.device("meta"):  # without numbers, which takes no time
-        network = deeplab.build(config.network)
+        network = config.build()
         network = deeplab.MultiScale(network) if config.loss.multi_scale else network
         TrainingLoss(network.eval(), config.loss.mean).check(torch.zeros(1, 3, side, side))
 
 
 def _network(config: Config, n_classes: int) -> deeplab.Network:
-    network = deeplab.build(config.network, n_classes)
+    network = config.build(n_classes)
     if config.start.weights:
         weights.load(network, config.start.weights, skip=config.start.skip, bgr=config.start.bgr)
     freeze(network, config.solver.freeze)

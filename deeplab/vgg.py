@@ -7,30 +7,32 @@ from collections.abc import Sequence
 
 from torch import Tensor, nn
 
+from deeplab.parts import PUBLISHED, Variant
+
 WIDTHS = ((64, 64), (128, 128), (256, 256, 256), (512, 512, 512), (512, 512, 512))
 
 
 class VGG16(nn.Sequential):
-    """conv1_1, relu1_1, conv1_2, ... pool5: ``(B, 3, H, W)`` to ``(B, 512, h, w)``.
+    """conv1_1, relu1_1, conv1_2, ... pool5: ``(B, 3, H, W)`` to ``(B, 512, h, w)``, or fewer channels.
 
     Args:
         pools: pool1 to pool5.
         dilation: the rate of conv5_1 to conv5_3; 2 where pool4 has stride 1 (DeepLab v1, section 3.1).
         border: the padding of conv1_1; FCN has 100.
-        batch_norm: whether a batch normalisation follows every convolution (DeconvNet), its shift 0.001 at first.
+        variant: its width, and whether a batch normalisation follows every convolution, as in DeconvNet.
     """
 
     def __init__(
-        self, pools: Sequence[nn.Module], *, dilation: int = 1, border: int = 1, batch_norm: bool = False
+        self, pools: Sequence[nn.Module], *, dilation: int = 1, border: int = 1, variant: Variant = PUBLISHED
     ) -> None:
         layers: OrderedDict[str, nn.Module] = OrderedDict()
         channels = 3
         for stage, (widths, pool) in enumerate(zip(WIDTHS, pools, strict=True), 1):
             rate = dilation if stage == 5 else 1
-            for i, width in enumerate(widths, 1):
+            for i, width in enumerate(map(variant.channels, widths), 1):
                 padding = border if channels == 3 else rate
                 layers[f"conv{stage}_{i}"] = nn.Conv2d(channels, width, 3, padding=padding, dilation=rate)
-                if batch_norm:
+                if variant.batch_norm:
                     layers[f"bn{stage}_{i}"] = shifted_batch_norm(width)
                 layers[f"relu{stage}_{i}"] = nn.ReLU(inplace=True)
                 channels = width

@@ -2,7 +2,6 @@
 
 import csv
 import os
-from collections import OrderedDict
 from pathlib import Path
 
 import numpy as np
@@ -10,19 +9,17 @@ import pytest
 
 torch = pytest.importorskip("torch")
 image = pytest.importorskip("PIL.Image")
-deeplab = pytest.importorskip("deeplab")
+pytest.importorskip("deeplab")
 
 import deeplab_training  # noqa: E402  # needs torch
 
-from deeplab import __main__, vgg  # noqa: E402
-from deeplab.deeplab_v1 import DeepLab  # noqa: E402
-from deeplab.parts import gaussian  # noqa: E402
+from deeplab import __main__  # noqa: E402
 
 CAMVID = Path(os.environ.get("DENSECRF_DATA", Path(__file__).parents[2] / "shared" / "data")) / "camvid"
-NAME = "deeplab-v1-largefov"
-WIDTHS = ((8, 8), (8, 8), (16, 16, 16), (16, 16, 16), (16, 16, 16))
 CONFIG = """
-network = "{name}"
+network = "deeplab-v1-largefov"
+width = 0.0625
+batch_norm = true
 [data]
 kind = "{kind}"
 root = "{root}"
@@ -40,28 +37,8 @@ workers = 0
 """
 
 
-def narrow(n_classes):
-    """LargeFOV with 8 to 32 channels, ready to be trained from scratch."""
-    head = OrderedDict(
-        fc6=torch.nn.Conv2d(16, 32, 3, padding=12, dilation=12),
-        relu6=torch.nn.ReLU(),
-        fc7=torch.nn.Conv2d(32, 32, 1),
-        relu7=torch.nn.ReLU(),
-        fc8=gaussian(torch.nn.Conv2d(32, n_classes, 1)),
-    )
-    network = DeepLab(vgg.VGG16(vgg.aligned_pools(average=True), dilation=2), torch.nn.Sequential(head))
-    for layer in network.modules():
-        if isinstance(layer, torch.nn.Conv2d) and layer.out_channels != n_classes:
-            torch.nn.init.kaiming_normal_(layer.weight)
-    with torch.no_grad():
-        network.body.conv1_1.weight /= 64  # pictures go from -128 to 127
-    return network
-
-
 @pytest.fixture(autouse=True)
-def few_channels(monkeypatch):
-    monkeypatch.setattr(vgg, "WIDTHS", WIDTHS)
-    monkeypatch.setitem(deeplab._NETWORKS, NAME, narrow)
+def no_gpu(monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
 
 
@@ -82,7 +59,7 @@ def results_of(folder):
 def trained(tmp_path, kind, root, split, scale, iterations):
     """Trains for some dozens of steps; the loss falls."""
     config = tmp_path / "config.toml"
-    config.write_text(CONFIG.format(name=NAME, kind=kind, root=root, split=split, scale=scale, iterations=iterations))
+    config.write_text(CONFIG.format(kind=kind, root=root, split=split, scale=scale, iterations=iterations))
     run("train", config, "--out", tmp_path / "run")
     losses = losses_of(tmp_path / "run")
     assert len(losses) == iterations
@@ -94,14 +71,36 @@ def test_a_network_is_trained_evaluated_searched_for_and_used(tmp_path, capsys):
     deeplab_training.write_data(tmp_path / "data")
     weights = trained(tmp_path, "folder", tmp_path / "data", "all", 1.0, 120)
     data = ("--data", "folder", "--root", tmp_path / "data", "--split", "all")
-    run("evaluate", NAME, weights, *data, "--preset", "deeplab-v1", "--limit", 4, "--out", tmp_path / "results")
+    run(
+        "evaluate",
+        tmp_path / "config.toml",
+        weights,
+        *data,
+        "--preset",
+        "deeplab-v1",
+        "--limit",
+        4,
+        "--out",
+        tmp_path / "results",
+    )
     results = results_of(tmp_path / "results")
     assert results["pixel accuracy"][0] > 0.5  # of three classes
     ranges = ("--w1", "3:3:6", "--sigma-alpha", "20:20:40", "--sigma-beta", "5:5:5", "--rounds", 0)
-    run("search", NAME, weights, *data, *ranges, "--limit", 3, "--out", tmp_path / "found")
+    run("search", tmp_path / "config.toml", weights, *data, *ranges, "--limit", 3, "--out", tmp_path / "found")
     preset = tmp_path / "found" / "preset.toml"
     picture = tmp_path / "data" / "images" / "0.png"
-    run("predict", NAME, weights, picture, "--classes", 3, "--preset", preset, "--out", tmp_path / "labels")
+    run(
+        "predict",
+        tmp_path / "config.toml",
+        weights,
+        picture,
+        "--classes",
+        3,
+        "--preset",
+        preset,
+        "--out",
+        tmp_path / "labels",
+    )
     with image.open(tmp_path / "labels" / "0.png") as labels, image.open(picture) as seen:
         assert labels.mode == "P"
         assert labels.size == seen.size
@@ -111,7 +110,19 @@ def test_a_network_is_trained_evaluated_searched_for_and_used(tmp_path, capsys):
 @pytest.mark.skipif(not CAMVID.is_dir(), reason=f"there is no CamVid in {CAMVID}; DENSECRF_DATA names its parent")
 def test_the_loss_falls_on_camvid_and_the_crf_is_measured(tmp_path, capsys):
     weights = trained(tmp_path, "camvid", CAMVID, "train", 0.5, 160)
-    run("evaluate", NAME, weights, "--data", "camvid", "--root", CAMVID, "--limit", 3, "--out", tmp_path / "results")
+    run(
+        "evaluate",
+        tmp_path / "config.toml",
+        weights,
+        "--data",
+        "camvid",
+        "--root",
+        CAMVID,
+        "--limit",
+        3,
+        "--out",
+        tmp_path / "results",
+    )
     before, after = results_of(tmp_path / "results")["pixel accuracy"]
     assert before != after
     assert "IoU road" in capsys.readouterr().out

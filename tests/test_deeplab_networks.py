@@ -183,3 +183,47 @@ def test_an_exported_deeplab_takes_any_batch_of_8k_and_1_pixels():
     sizes = {0: batch, 2: 8 * rows + 1, 3: 8 * columns + 1}
     exported = torch.export.export(network, (pictures(65, 73, batch=2),), dynamic_shapes=(sizes,)).module()
     assert exported(pictures(321, 241, batch=3)).shape == (3, 21, 41, 31)
+
+
+RESIZABLE = (
+    "deeplab-v1",
+    "deeplab-v1-7x7",
+    "deeplab-v1-4x4-r8",
+    "deeplab-v1-largefov",
+    "deeplab-v2-vgg16-largefov",
+    "deeplab-v2-vgg16-aspp-s",
+    "deeplab-v2-vgg16-aspp-l",
+)
+
+
+@pytest.mark.parametrize("name", RESIZABLE)
+def test_width_multiplies_the_channels_of_all_layers_but_the_scores(name):
+    with torch.device("meta"):
+        whole, half = deeplab.build(name, 7), deeplab.build(name, 7, width=0.5)
+    for one, other in zip(whole.named_parameters(), half.named_parameters(), strict=True):
+        assert one[0] == other[0]
+        outputs = 1 if "fc8" in one[0] else 2
+        assert one[1].shape[0] == outputs * other[1].shape[0]
+
+
+@pytest.mark.parametrize("name", RESIZABLE)
+def test_batch_norm_follows_every_convolution_but_the_last(name):
+    network = deeplab.build(name, 3, width=1 / 32, batch_norm=True)
+    convolutions = [layer for layer in network.modules() if isinstance(layer, torch.nn.Conv2d)]
+    scores = [layer for layer in convolutions if layer.out_channels == 3]
+    norms = [layer for layer in network.modules() if isinstance(layer, torch.nn.BatchNorm2d)]
+    assert len(norms) == len(convolutions) - len(scores)
+    size = 42 if "v1" in name and "largefov" not in name else 41
+    assert network.eval()(torch.zeros(1, 3, size, size)).shape[:2] == (1, 3)
+
+
+@pytest.mark.parametrize("name", sorted(set(deeplab.names()) - set(RESIZABLE)))
+def test_other_networks_have_their_published_width_only(name):
+    with pytest.raises(ValueError, match="published width"):
+        deeplab.build(name, width=0.5)
+
+
+@pytest.mark.parametrize("width", [0.0, -1.0, 17.0, float("nan")])
+def test_a_width_that_cannot_be_is_refused(width):
+    with pytest.raises(ValueError, match="width must be"):
+        deeplab.build("deeplab-v1-largefov", width=width)
