@@ -12,7 +12,7 @@ DEVELOPMENT := -DDENSECRF_WERROR=ON -DDENSECRF_TWIN=ON -DCMAKE_CUDA_ARCHITECTURE
 CONFIGURE = $(BIN)/cmake -S . -G Ninja -DCMAKE_MAKE_PROGRAM=$(abspath $(BIN)/ninja) -DDENSECRF_WERROR=ON \
     -DPython_EXECUTABLE=$(abspath $(BIN)/python) -Dpybind11_DIR=$$($(BIN)/python -m pybind11 --cmakedir)
 
-.PHONY: demo test lint format ext sanitize gpu bench peers parity proof clean
+.PHONY: demo test lint format ext docs sanitize gpu bench peers parity proof clean
 
 demo: $(VENV)/.demo
 	$(BIN)/densecrf demo --out demo
@@ -36,6 +36,10 @@ ext: $(VENV)/.test
 	$(CONFIGURE) -B build $(DEVELOPMENT) > build-ext.log || (cat build-ext.log; false)
 	$(BIN)/cmake --build build
 	$(BIN)/cmake --install build --prefix . > build-ext.log
+
+# The site, into site/: every page of docs/ and every docstring. Needs no network; a warning is an error.
+docs: $(VENV)/.test
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
 
 # The CUDA kernels' host twin under AddressSanitizer and UndefinedBehaviorSanitizer, through all tests of the back end.
 sanitize: $(VENV)/.test
@@ -107,7 +111,7 @@ $(VENV)/.demo: $(VENV)/.created $(SOURCES)
 $(VENV)/.test: $(VENV)/.created $(SOURCES)
 	@echo "Installing torch, the tools and densecrf (some minutes the first time)"
 	$(PIP) install torch==2.13.0
-	CMAKE_ARGS="$(DEVELOPMENT)" $(PIP) install --editable ".[demo,test,lint]"
+	CMAKE_ARGS="$(DEVELOPMENT)" $(PIP) install --editable ".[demo,test,lint,docs]"
 	touch $@
 
 .venv-peers/.installed:
@@ -117,4 +121,4 @@ $(VENV)/.test: $(VENV)/.created $(SOURCES)
 	touch $@
 
 clean:
-	rm -rf build build-sanitize build-ext.log dist demo *.egg-info densecrf/*.so
+	rm -rf build build-sanitize build-ext.log dist demo site *.egg-info densecrf/*.so

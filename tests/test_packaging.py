@@ -72,7 +72,7 @@ def distributions(empty_environment: Path, tmp_path_factory: pytest.TempPathFact
     folder = tmp_path_factory.mktemp("distributions")
     # From a copy, since the build leaves files behind. Compiled modules come along: they are in every checkout
     # that is tested, and must not slip in.
-    leave = shutil.ignore_patterns(".*", "__pycache__", "build", "dist", "demo", "*.egg-info")
+    leave = shutil.ignore_patterns(".*", "__pycache__", "build", "dist", "demo", "site", "*.egg-info")
     shutil.copytree(ROOT, folder / "source", ignore=leave)
     run([sys.executable, "-m", "build", "--outdir", folder / "dist", folder / "source"], cwd=folder)
     (sdist,), (wheel,) = (folder / "dist").glob("*.tar.gz"), (folder / "dist").glob("*.whl")
@@ -134,6 +134,31 @@ def test_the_installed_command_helps(installed: Path, tmp_path: Path) -> None:
     )
     assert without_packages.returncode == 1
     assert 'pip install "densecrf[demo]"' in without_packages.stderr
+
+
+@pytest.mark.slow
+def test_a_typed_program_runs_with_the_wheel_and_passes_mypy_strict(installed: Path, tmp_path: Path) -> None:
+    pytest.importorskip("mypy")
+    shutil.copy(ROOT / "tests" / "installed_program.py", tmp_path)
+    assert run([installed / "python", "installed_program.py"], cwd=tmp_path).startswith(densecrf.__version__)
+    check = [sys.executable, "-m", "mypy", "--strict", "--cache-dir", tmp_path / "cache", "installed_program.py"]
+    run([*check, "--python-executable", installed / "python"], cwd=tmp_path)
+    (tmp_path / "wrong.py").write_text("import densecrf\ndensecrf.Gaussian(sxy='wide', weight=3)\n")
+    wrong = [*check[:-1], "--python-executable", installed / "python", "wrong.py"]
+    found = subprocess.run(wrong, env=ENVIRONMENT, cwd=tmp_path, capture_output=True, text=True)
+    assert "[arg-type]" in found.stdout  # so the wheel's types are seen, and not taken for Any
+
+
+@pytest.mark.slow
+def test_the_wheel_runs_the_demo_in_an_empty_environment(
+    empty_environment: Path, distributions: tuple[Path, Path], tmp_path: Path
+) -> None:
+    run([sys.executable, "-m", "venv", tmp_path / "environment"])
+    programs = tmp_path / "environment" / "bin"
+    run([programs / "pip", "install", "--quiet", f"densecrf[demo] @ {distributions[1].as_uri()}"], cwd=tmp_path)
+    printed = run([programs / "densecrf", "demo", "--out", "drawn"], cwd=tmp_path)
+    assert "astronaut" in printed
+    assert sorted(path.name for path in (tmp_path / "drawn").iterdir()) == ["astronaut.png", "motorcycle.png"]
 
 
 # ---- what depends on what ------------------------------------------------------------------------------------

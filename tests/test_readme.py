@@ -1,22 +1,20 @@
 """What README.md shows runs as it stands and prints what it says."""
 
-import contextlib
-import io
 import re
-from pathlib import Path
 
+import documents
 import numpy as np
 import pytest
+from documents import ROOT
 
 import densecrf
 
-README = Path(__file__).resolve().parents[1] / "README.md"
+README = ROOT / "README.md"
 
 
-def blocks(language: str) -> list[str]:
-    """The fenced blocks of one language; plain ones for the empty string."""
-    found = re.findall(r"^```(\w*)\n(.*?)^```$", README.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
-    return [text for name, text in found if name == language]
+def python(number: int) -> str:
+    """One of the Python blocks."""
+    return documents.blocks(README, "python")[number]
 
 
 @pytest.fixture(scope="module")
@@ -24,14 +22,11 @@ def first_example() -> tuple[dict, str]:
     """The names that the first block defines, and what it prints."""
     pytest.importorskip("skimage")
     names: dict = {}
-    printed = io.StringIO()
-    with contextlib.redirect_stdout(printed):
-        exec(blocks("python")[0], names)
-    return names, printed.getvalue()
+    return names, documents.run_block(python(0), names)
 
 
 def test_the_first_example_prints_what_stands_below_it(first_example):
-    assert first_example[1] == blocks("")[1]
+    assert first_example[1] == documents.programs(README)[0][1]
 
 
 def test_every_line_of_the_second_example_refines(first_example):
@@ -41,7 +36,7 @@ def test_every_line_of_the_second_example_refines(first_example):
     names |= {"image": image, "probs": probs, "logits": np.log(probs)}
     names |= {"images": np.stack([image, image]), "batch": np.stack([probs, probs])}
     names |= {"tensor_image": torch.from_numpy(image.transpose(2, 0, 1).copy()), "tensor_probs": torch.tensor(probs)}
-    example = blocks("python")[1]
+    example = python(1)
     assert example.count("refine(") == 6
     for statement in re.split(r"\n(?=densecrf)", example)[1:]:
         result = eval(statement.strip(), {**names, "Gaussian": densecrf.Gaussian, "Bilateral": densecrf.Bilateral})
@@ -53,7 +48,7 @@ def test_every_line_of_the_third_example_runs(first_example):
     names = {"densecrf": densecrf, "Gaussian": densecrf.Gaussian, "Bilateral": densecrf.Bilateral, "image": image}
     names |= {"probs": probs, "labels": probs.argmax(0).astype(np.uint8), "mask": probs[15] > 0.5}
     names |= {"volume": np.zeros((6, 7, 8), np.int16), "volume_probs": np.full((3, 6, 7, 8), 1 / 3, np.float32)}
-    exec(blocks("python")[2], names)
+    exec(python(2), names)
     assert names["marginals"].shape == probs.shape
     assert names["labels"].dtype == np.uint8
     assert names["mask"].shape == (96, 96)
@@ -66,7 +61,7 @@ def test_every_line_of_the_example_with_torch_runs(first_example):
     names = {"densecrf": densecrf, "torch": torch}
     names["tensor_images"] = torch.from_numpy(image.transpose(2, 0, 1).copy())[None]
     names["network"] = lambda images: torch.from_numpy(np.log(probs))[None]
-    exec(blocks("python")[3], names)
+    exec(python(3), names)
     expected = densecrf.refine(image, np.log(probs), from_logits=True)
     np.testing.assert_array_equal(names["marginals"][0].numpy(), expected)
     assert callable(names["refine"])
@@ -78,7 +73,7 @@ def test_the_example_with_a_network_goes_from_a_picture_to_labels(first_example,
     monkeypatch.chdir(tmp_path)
     image = first_example[0]["image"][:50, :60]
     names = {"image": image}
-    exec(blocks("python")[4].replace('preset="deeplab-v1"', 'preset="deeplab-v1", canvas=9'), names)
+    exec(python(4).replace('preset="deeplab-v1"', 'preset="deeplab-v1", canvas=9'), names)
     with pillow.open(tmp_path / "labels.png") as written:
         assert written.mode == "P"
         np.testing.assert_array_equal(np.array(written), names["labels"].numpy())

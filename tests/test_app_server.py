@@ -1,0 +1,106 @@
+"""The app's server: whom it answers, what it lets a browser do, and what it leaves behind."""
+
+import http.client
+import json
+import socket
+import urllib.parse
+
+import app_server
+import pytest
+
+pytest.importorskip("gradio")
+pytest.importorskip("skimage")
+from densecrf import app
+from densecrf.app.pictures import MAX_BYTES
+from densecrf.app.server import is_loopback
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory):
+    """The address of a page that runs, as host and port."""
+    with app_server.running(tmp_path_factory.mktemp("app")) as (_, address):
+        yield urllib.parse.urlsplit(address)
+
+
+def ask(server, method="GET", path="/", body=None, **headers):
+    connection = http.client.HTTPConnection(server.hostname, server.port, timeout=app_server.PATIENCE)
+    connection.request(method, path, body, headers={name.replace("_", "-"): text for name, text in headers.items()})
+    answer = connection.getresponse()
+    content = answer.read()
+    connection.close()
+    return answer, content
+
+
+def test_it_listens_on_loopback_alone(server):
+    assert server.hostname == "127.0.0.1"
+
+
+def test_the_browser_may_ask_nobody_else(server):
+    answer, content = ask(server)
+    assert answer.status == 200
+    assert b"densecrf" in content
+    policy = answer.headers["content-security-policy"]
+    assert "default-src 'self'" in policy
+    assert "http" not in policy
+    assert "*" not in policy
+
+
+def test_a_page_elsewhere_cannot_read_it_under_another_name(server):
+    answer, _ = ask(server, Host="example.org")
+    assert answer.status == 400
+    answer, _ = ask(server, Origin="http://example.org")
+    assert answer.headers.get("access-control-allow-origin") is None
+
+
+def test_analytics_are_off_and_no_api_is_offered(server):
+    _, content = ask(server, path="/config")
+    config = json.loads(content)
+    assert not config["analytics_enabled"]
+    assert not config.get("footer_links")
+    assert config["max_file_size"] == MAX_BYTES
+    assert not [call for call in config["dependencies"] if call["api_visibility"] == "public"]
+
+
+def test_files_of_this_machine_are_not_served(server):
+    for path in ("/etc/hostname", __file__):
+        answer, _ = ask(server, path=f"/gradio_api/file={path}")
+        assert answer.status in (403, 404)
+
+
+def test_an_upload_that_is_too_large_is_cut_off(server):
+    head = b'--x\r\nContent-Disposition: form-data; name="files"; filename="a.npy"\r\n\r\n'
+    body = head + bytes(MAX_BYTES + 1) + b"\r\n--x--\r\n"
+    try:
+        answer, _ = ask(server, "POST", "/gradio_api/upload", body, Content_Type="multipart/form-data; boundary=x")
+        assert answer.status == 413
+    except (BrokenPipeError, ConnectionResetError):
+        pass  # it hung up before everything was sent
+    assert ask(server)[0].status == 200
+
+
+def test_nothing_is_left_behind(tmp_path):
+    with app_server.running(tmp_path) as (process, _):
+        assert list(tmp_path.iterdir())
+    assert process.returncode == 0
+    assert not list(tmp_path.iterdir())
+
+
+def test_another_address_than_loopback_comes_with_a_warning(tmp_path):
+    with app_server.running(tmp_path, "--host", "0.0.0.0") as (process, _):
+        process.errors.seek(0)
+        assert "there is no password" in process.errors.read()
+
+
+def test_a_port_that_is_taken_is_a_sentence(capsys):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        assert app.main(port=taken.getsockname()[1], open_browser=False) == 1
+    assert "in use" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("host", "local"),
+    [("127.0.0.1", True), ("127.8.8.8", True), ("::1", True), ("localhost", True), ("0.0.0.0", False),
+     ("::", False), ("192.168.1.5", False), ("example.org", False)],
+)  # fmt: skip
+def test_loopback_is_told_from_the_rest(host, local):
+    assert is_loopback(host) == local
