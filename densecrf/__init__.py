@@ -10,8 +10,10 @@ from densecrf._errors import CudaError
 from densecrf._labels import refine_labels, refine_mask
 from densecrf._memory import MemoryEstimate, memory_estimate
 from densecrf._model import DenseCRF, MeanField
+from densecrf._parameters import Parameters
 from densecrf._presets import Preset, presets
 from densecrf._refine import refine
+from densecrf._refiner import Refiner
 from densecrf._unary import unary_from_labels, unary_from_probs
 from densecrf._version import __version__
 from densecrf._volume import refine_volume
@@ -25,7 +27,9 @@ __all__ = [
     "Gaussian",
     "MeanField",
     "MemoryEstimate",
+    "Parameters",
     "Preset",
+    "Refiner",
     "__version__",
     "build_info",
     "memory_estimate",

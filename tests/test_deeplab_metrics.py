@@ -147,7 +147,7 @@ WRONG = {
 @pytest.mark.parametrize(("labels", "predicted", "words"), WRONG.values(), ids=WRONG)
 def test_what_cannot_be_counted_is_an_error_and_counts_nothing(labels, predicted, words):
     counted = Confusion(N)
-    with pytest.raises(ValueError, match=f"^deeplab.metrics: .*{words}"):
+    with pytest.raises(ValueError, match=f"^confusion: .*{words}"):
         counted.add(labels, predicted)
     assert counted.matrix.sum() == 0
 
