@@ -92,7 +92,8 @@ def trimap(labels: ArrayLike, width: int, borders: Borders = "void") -> NDArray[
         width: of the band, to each side, in pixels; a distance is the larger of the steps along x and along y.
         borders: "void": void, which itself is not in the band, as in the authors' MyVOCevalsegBoundary.m; PASCAL VOC
             draws a border of void around every object. "labels": where two labels meet, neither of them void, as in
-            data sets that draw no borders; the pixels that touch the other label have a distance of 1.
+            data sets that draw no borders; the pixels that touch the other label have a distance of 1. "either": the
+            nearer of both.
     """
     truth = np.asarray(labels)
     distance = _DISTANCES[borders](truth)
@@ -179,7 +180,12 @@ def _distance_to_other(labels: NDArray[Any]) -> NDArray[np.int64]:
     return _distance(meet) + 1
 
 
-_DISTANCES = {"void": _distance_to_void, "labels": _distance_to_other}
+def _distance_to_either(labels: NDArray[Any]) -> NDArray[np.int64]:
+    """Of ``(H, W)``, the smaller of both."""
+    return np.minimum(_distance_to_void(labels), _distance_to_other(labels))
+
+
+_DISTANCES = {"void": _distance_to_void, "labels": _distance_to_other, "either": _distance_to_either}
 
 
 def _distance(there: NDArray[np.bool_]) -> NDArray[np.int64]:

@@ -211,6 +211,13 @@ def test_a_trimap_of_labels_is_around_where_two_of_them_meet(picture, width):
     assert trimap(labels, width, "labels").tolist() == slow_trimap_of_labels(labels, width).tolist()
 
 
+@given(pictures(), st.integers(1, 6))
+def test_a_trimap_of_either_is_around_both(picture, width):
+    labels, _ = picture
+    both = slow_trimap(labels, width) | slow_trimap_of_labels(labels, width)
+    assert trimap(labels, width, "either").tolist() == both.tolist()
+
+
 def test_confusions_of_bands_count_the_pixels_of_the_trimap():
     rng = np.random.default_rng(0)
     labels = np.repeat(np.repeat(rng.integers(0, N, (3, 4)), 5, 0), 5, 1).astype(np.uint8)
