@@ -12,7 +12,7 @@ DEVELOPMENT := -DDENSECRF_WERROR=ON -DDENSECRF_TWIN=ON -DCMAKE_CUDA_ARCHITECTURE
 CONFIGURE = $(BIN)/cmake -S . -G Ninja -DCMAKE_MAKE_PROGRAM=$(abspath $(BIN)/ninja) -DDENSECRF_WERROR=ON \
     -DPython_EXECUTABLE=$(abspath $(BIN)/python) -Dpybind11_DIR=$$($(BIN)/python -m pybind11 --cmakedir)
 
-.PHONY: demo test lint format ext sanitize gpu bench peers parity clean
+.PHONY: demo test lint format ext sanitize gpu bench peers parity proof clean
 
 demo: $(VENV)/.demo
 	$(BIN)/densecrf demo --out demo
@@ -70,6 +70,25 @@ bench: $(VENV)/.test
 # The drop-in and pydensecrf itself, side by side.
 parity: $(VENV)/.test peers
 	$(BIN)/python benchmarks/parity.py
+
+# What the CRF buys on real data: docs/results.md. Trains four small networks on CamVid first, about an hour on two cores;
+# a training that was stopped goes on where it was.
+DATA := $(or $(DENSECRF_DATA),../shared/data)
+RECIPES := plain largefov-step largefov aspp-l
+proof: $(VENV)/.test peers $(RECIPES:%=runs/%/crf/preset.toml)
+	$(BIN)/python -c "import matplotlib" 2> /dev/null || $(PIP) install "matplotlib>=3.7"
+	$(BIN)/python benchmarks/real_data.py
+
+.SECONDARY:
+runs/%/weights.pt: benchmarks/camvid/%.toml
+	$(BIN)/python -m deeplab train $< --out runs/$* --resume --set data.root=$(DATA)/camvid
+	cp runs/$*/log.csv benchmarks/camvid/$*.csv
+
+# On a slice of train; ranges around those that DeepLab v2 searched, towards smaller sigmas of position.
+runs/%/crf/preset.toml: runs/%/weights.pt
+	$(BIN)/python -m deeplab search benchmarks/camvid/$*.toml $< --data camvid --root $(DATA)/camvid --split train \
+	    --limit 24 --w1 2,4,8 --sigma-alpha 15,30,60 --sigma-beta 4,7,10 --rounds 1 --tile 480 --out runs/$*/crf
+	rm -r runs/$*/crf/scores
 
 # pydensecrf to compare with, in an environment of its own because of what it needs to build.
 peers: .venv-peers/.installed

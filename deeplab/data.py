@@ -25,6 +25,7 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
+from typing import Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,6 +34,8 @@ from PIL import Image
 from densecrf.data import VOC_LABELS
 
 VOID = 255
+
+Borders: TypeAlias = Literal["void", "labels", "either"]  # what is around objects: void, or other labels
 
 # The order is that of the labels which mmsegmentation's converter writes.
 _CONTEXT = (
@@ -72,6 +75,7 @@ class _Layout:
     files: tuple[str, ...]  # picture, labels, list of names; where there is no list, every picture that has labels
     ids: tuple[int, ...] | None = None  # the classes' labels in the files; None: 0, 1, 2, ...
     void: tuple[int, ...] = ()  # labels in the files, besides 255
+    borders: Borders = "labels"
 
 
 def _devkit(kind: str, classes: tuple[str, ...], example: str, labels: str, lists: str) -> _Layout:
@@ -81,9 +85,16 @@ def _devkit(kind: str, classes: tuple[str, ...], example: str, labels: str, list
     )
 
 
-_VOC_AUG = _devkit("voc", VOC_LABELS, "2007_000032", "SegmentationClassAug", "ImageSets/SegmentationAug")
+def _with_drawn_borders(layout: _Layout) -> _Layout:
+    """PASCAL VOC's labels have void around every object."""
+    return replace(layout, borders="void")
+
+
+_VOC_AUG = _with_drawn_borders(
+    _devkit("voc", VOC_LABELS, "2007_000032", "SegmentationClassAug", "ImageSets/SegmentationAug")
+)
 _LAYOUTS = (
-    _devkit("voc", VOC_LABELS, "2007_000032", "SegmentationClass", "ImageSets/Segmentation"),
+    _with_drawn_borders(_devkit("voc", VOC_LABELS, "2007_000032", "SegmentationClass", "ImageSets/Segmentation")),
     _devkit("context", _CONTEXT, "2008_000002", "SegmentationClassContext", "ImageSets/SegmentationContext"),
     _devkit("person-part", _PARTS, "2008_000026", "pascal_person_part_gt", "pascal_person_part_trainval_list"),
     _Layout(
@@ -95,7 +106,7 @@ _LAYOUTS = (
         void=tuple(set(range(34)) - set(_CITYSCAPES)),
     ),
     _Layout("camvid", _CAMVID, "0001TP_006690", ("{split}/{name}.png", "{split}annot/{name}.png"), void=(11,)),
-    _Layout("folder", (), "NAME", ("images/{name}.jpg", "labels/{name}.png", "{split}.txt")),
+    _Layout("folder", (), "NAME", ("images/{name}.jpg", "labels/{name}.png", "{split}.txt"), borders="void"),
 )
 
 
@@ -106,11 +117,14 @@ class DataSet:
         n_classes: how many there are, the background included and void not.
         class_names: what the labels 0, 1, 2, ... mean.
         names: of the pictures, in the order of the data set's list, or of the alphabet.
+        borders: "void" where objects have a border of void, as in PASCAL VOC and, by convention, in a folder; otherwise
+            "labels": they end where others begin.
     """
 
     def __init__(self, root: Path, layout: _Layout, names: Iterable[str]) -> None:
         self.n_classes = len(layout.classes)
         self.class_names = layout.classes
+        self.borders = layout.borders
         self.names = tuple(names)
         self._root = root
         self._layout = layout

@@ -34,8 +34,9 @@ With --out DIR, it writes there:
 
   results.csv                        the table
   before/NAME.png, after/NAME.png    the labels, with the colours of PASCAL VOC
-  trimap.csv, trimap.png             the measures in bands around the unlabelled pixels, 1 to 40 pixels wide to each
-                                     side: how well borders are found (DeepLab v1, figure 5); drawn with matplotlib
+  trimap.csv, trimap.png             the measures in bands around borders, 1 to 40 pixels wide to each side: how well
+                                     they are found (DeepLab v1, figure 5); drawn with matplotlib. A border is void in
+                                     voc and folder, and where two labels meet in other data sets
 """
 
 EPILOG = """\
@@ -166,7 +167,7 @@ def write_csv(path: Path, rows: Iterable[Sequence[Any]]) -> None:
 
 def write_trimaps(out: Path, data: DataSet) -> None:
     """Writes trimap.csv and trimap.png about the labels that `evaluate` has left in the folder."""
-    curves = {side: trimap_curve(_pairs(out / side, data), data.n_classes, WIDTHS) for side in SIDES}
+    curves = {side: trimap_curve(_pairs(out / side, data), data.n_classes, WIDTHS, data.borders) for side in SIDES}
     names = ("pixel accuracy", "mean accuracy", "mean IoU")
     head = ("width", *(f"{name} {side}" for side in SIDES for name in names))
     rows = [(width, *(value for side in SIDES for value in curves[side][width])) for width in WIDTHS]

@@ -16,36 +16,44 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from deeplab.data import VOID
+from deeplab.data import VOID, Borders
 from densecrf._confusion import Confusion, cells, counted
 
-__all__ = ["Confusion", "trimap", "trimap_curve"]
+__all__ = ["Confusion", "trimap", "trimap_confusions", "trimap_curve"]
 
 _FAR = np.int64(1) << 40  # further than any picture is wide, where there is no void at all
 
 
-def trimap(labels: ArrayLike, width: int) -> NDArray[np.bool_]:
-    """The pixels of ``(H, W)`` that the trimap experiment asks for: at most ``width`` away from void, but not void.
+def trimap(labels: ArrayLike, width: int, borders: Borders = "void") -> NDArray[np.bool_]:
+    """The pixels of ``(H, W)`` that the trimap experiment asks for: those at most ``width`` away from a border.
 
-    That is void dilated by a square of side 2 width + 1, less itself, as in the authors' MyVOCevalsegBoundary.m.
-    PASCAL VOC draws a border of void around every object, so this is the surroundings of objects' outlines.
+    Args:
+        labels: the truth.
+        width: of the band, to each side, in pixels; a distance is the larger of the steps along x and along y.
+        borders: "void": void, which itself is not in the band, as in the authors' MyVOCevalsegBoundary.m; PASCAL VOC
+            draws a border of void around every object. "labels": where two labels meet, neither of them void, as in
+            data sets that draw no borders; the pixels that touch the other label have a distance of 1. "either": the
+            nearer of both.
     """
-    distance = _distance_to_void(np.asarray(labels))
-    return (distance > 0) & (distance <= width)
+    truth = np.asarray(labels)
+    distance = _DISTANCES[borders](truth)
+    band: NDArray[np.bool_] = (truth != VOID) & (distance <= width)
+    return band
 
 
-def trimap_curve(
-    pairs: Iterable[tuple[ArrayLike, ArrayLike]], n_classes: int, widths: Sequence[int] = range(1, 41)
-) -> dict[int, tuple[float, float, float]]:
-    """Scores within ever wider bands around void: figure 5 of DeepLab v1, figure 10 of v2.
+def trimap_confusions(
+    pairs: Iterable[tuple[ArrayLike, ArrayLike]],
+    n_classes: int,
+    widths: Sequence[int] = range(1, 41),
+    borders: Borders = "void",
+) -> dict[int, Confusion]:
+    """The confusions within ever wider bands around borders: what figure 5 of DeepLab v1, figure 10 of v2 is made of.
 
     Args:
         pairs: labels and predicted labels ``(H, W)`` of every picture; pixels are counted over the whole set.
         n_classes: with the background.
         widths: of the bands, see `trimap`; the papers' unless given.
-
-    Returns:
-        For every width, pixel accuracy, mean accuracy and mean IoU.
+        borders: of what, see `trimap`.
 
     Raises ValueError as `Confusion.add` does.
     """
@@ -53,22 +61,58 @@ def trimap_curve(
     counts = np.zeros((max(widths) + 1, n_classes, n_classes), np.int64)
     for labels, predicted in pairs:
         known, places = cells(labels, predicted, n_classes)
-        distance = _distance_to_void(np.asarray(labels))[known]
+        distance = _DISTANCES[borders](np.asarray(labels))[known]
         near = distance < len(counts)
         inside = distance[near] * n_classes**2 + places[near]
         counts += np.bincount(inside, minlength=counts.size).reshape(counts.shape)
-    bands = [counted(matrix) for matrix in counts.cumsum(axis=0)]
-    return {w: (bands[w].pixel_accuracy, bands[w].mean_accuracy, bands[w].mean_iou) for w in widths}
+    bands = counts.cumsum(axis=0)
+    return {width: counted(bands[width]) for width in widths}
+
+
+def trimap_curve(
+    pairs: Iterable[tuple[ArrayLike, ArrayLike]],
+    n_classes: int,
+    widths: Sequence[int] = range(1, 41),
+    borders: Borders = "void",
+) -> dict[int, tuple[float, float, float]]:
+    """For every width, pixel accuracy, mean accuracy and mean IoU of `trimap_confusions`."""
+    bands = trimap_confusions(pairs, n_classes, widths, borders)
+    return {w: (band.pixel_accuracy, band.mean_accuracy, band.mean_iou) for w, band in bands.items()}
 
 
 def _distance_to_void(labels: NDArray[Any]) -> NDArray[np.int64]:
-    """The larger of the steps along x and along y to the nearest void pixel, in ``(H, W)``."""
-    column = np.arange(labels.shape[1])
-    void = labels == VOID
-    left = np.maximum.accumulate(np.where(void, column, -_FAR), axis=1)
-    right = np.minimum.accumulate(np.where(void, column, _FAR)[:, ::-1], axis=1)[:, ::-1]
+    """Of ``(H, W)``, to the nearest void pixel."""
+    return _distance(labels == VOID)
+
+
+def _distance_to_other(labels: NDArray[Any]) -> NDArray[np.int64]:
+    """Of ``(H, W)``, to the nearest place where two labels meet; 1 for the pixels beside it."""
+    meet = np.zeros(labels.shape, bool)
+    for axis in (0, 1):
+        a, b = (labels.take(range(start, labels.shape[axis] - 1 + start), axis) for start in (0, 1))
+        differ = (a != b) & (a != VOID) & (b != VOID)
+        for start in (0, 1):
+            here = [slice(None), slice(None)]
+            here[axis] = slice(start, labels.shape[axis] - 1 + start)
+            meet[tuple(here)] |= differ
+    return _distance(meet) + 1
+
+
+def _distance_to_either(labels: NDArray[Any]) -> NDArray[np.int64]:
+    """Of ``(H, W)``, the smaller of both."""
+    return np.minimum(_distance_to_void(labels), _distance_to_other(labels))
+
+
+_DISTANCES = {"void": _distance_to_void, "labels": _distance_to_other, "either": _distance_to_either}
+
+
+def _distance(there: NDArray[np.bool_]) -> NDArray[np.int64]:
+    """The larger of the steps along x and along y to the nearest pixel that is true, in ``(H, W)``."""
+    column = np.arange(there.shape[1])
+    left = np.maximum.accumulate(np.where(there, column, -_FAR), axis=1)
+    right = np.minimum.accumulate(np.where(there, column, _FAR)[:, ::-1], axis=1)[:, ::-1]
     within_row = np.minimum(column - left, right - column)
-    # A shortest way goes straight along void's row first, and then from row to row, straight or at an angle.
+    # A shortest way goes straight along that pixel's row first, and then from row to row, straight or at an angle.
     distance = np.pad(within_row, ((0, 0), (1, 1)), constant_values=_FAR)
     for rows in (distance, distance[::-1]):
         for last, row in pairwise(rows):

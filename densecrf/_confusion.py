@@ -60,6 +60,11 @@ class Confusion:
         return _mean(self.iou)
 
     @property
+    def mean_iou_of_present(self) -> float:
+        """The mean of `iou`, over the classes that the truth has: for a few pictures of a data set of many classes."""
+        return _mean(self.iou[self.matrix.sum(axis=1) > 0])
+
+    @property
     def frequency_weighted_iou(self) -> float:
         """The mean of `iou`, every class with as much weight as it has pixels in truth."""
         pixels = self.matrix.sum(axis=1)

@@ -9,7 +9,7 @@ from hypothesis.extra import numpy as arrays
 pytest.importorskip("torch")
 pytest.importorskip("PIL")
 
-from deeplab.metrics import Confusion, trimap, trimap_curve
+from deeplab.metrics import Confusion, trimap, trimap_confusions, trimap_curve
 
 N = 3
 VOID = 255
@@ -188,6 +188,53 @@ def test_a_curve_has_the_papers_forty_widths():
     curve = trimap_curve([(labels, predicted)], 2)
     assert list(curve) == list(range(1, 41))
     assert [curve[width][0] for width in (1, 10, 20, 40)] == [1, 1, 0.5, 0.25]
+
+
+def slow_trimap_of_labels(labels, width):
+    """Every pixel, and every pixel that it may be near to."""
+    H, W = labels.shape
+    beside = np.zeros((H, W), bool)
+    for y, x in np.ndindex(H, W):
+        for v, u in ((y - 1, x), (y + 1, x), (y, x - 1), (y, x + 1)):
+            inside = 0 <= v < H and 0 <= u < W
+            beside[y, x] |= inside and labels[v, u] != labels[y, x] and VOID not in (labels[v, u], labels[y, x])
+    band = np.zeros((H, W), bool)
+    for y, x in np.ndindex(H, W):
+        near = beside[max(0, y - width + 1) : y + width, max(0, x - width + 1) : x + width]
+        band[y, x] = labels[y, x] != VOID and near.any()
+    return band
+
+
+@given(pictures(), st.integers(1, 6))
+def test_a_trimap_of_labels_is_around_where_two_of_them_meet(picture, width):
+    labels, _ = picture
+    assert trimap(labels, width, "labels").tolist() == slow_trimap_of_labels(labels, width).tolist()
+
+
+@given(pictures(), st.integers(1, 6))
+def test_a_trimap_of_either_is_around_both(picture, width):
+    labels, _ = picture
+    both = slow_trimap(labels, width) | slow_trimap_of_labels(labels, width)
+    assert trimap(labels, width, "either").tolist() == both.tolist()
+
+
+def test_confusions_of_bands_count_the_pixels_of_the_trimap():
+    rng = np.random.default_rng(0)
+    labels = np.repeat(np.repeat(rng.integers(0, N, (3, 4)), 5, 0), 5, 1).astype(np.uint8)
+    predicted = rng.integers(0, N, labels.shape)
+    bands = trimap_confusions([(labels, predicted)], N, (1, 3), "labels")
+    for width, band in bands.items():
+        expected = Confusion(N)
+        inside = trimap(labels, width, "labels")
+        expected.add(labels[inside], predicted[inside])
+        assert (band.matrix == expected.matrix).all()
+
+
+def test_the_mean_over_classes_that_the_truth_has_ignores_those_it_has_not():
+    confusion = Confusion(3)
+    confusion.add([0, 0, 0, 1], [0, 0, 2, 1])
+    assert confusion.mean_iou == pytest.approx((2 / 3 + 1 + 0) / 3)
+    assert confusion.mean_iou_of_present == pytest.approx((2 / 3 + 1) / 2)
 
 
 def test_a_curve_does_not_count_what_cannot_be_predicted():

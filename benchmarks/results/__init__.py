@@ -1,0 +1,1 @@
+"""The parts of docs/results.md, which benchmarks/real_data.py puts together."""
