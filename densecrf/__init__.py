@@ -6,6 +6,7 @@ Mean field on the permutohedral lattice with Gaussian spatial and bilateral kern
 
 from densecrf import reference
 from densecrf._build import build_info
+from densecrf._diagnose import Diagnosis, Finding, diagnose
 from densecrf._errors import CudaError
 from densecrf._labels import refine_labels, refine_mask
 from densecrf._memory import MemoryEstimate, memory_estimate
@@ -23,7 +24,9 @@ __all__ = [
     "Bilateral",
     "CudaError",
     "DenseCRF",
+    "Diagnosis",
     "Features",
+    "Finding",
     "Gaussian",
     "MeanField",
     "MemoryEstimate",
@@ -32,6 +35,7 @@ __all__ = [
     "Refiner",
     "__version__",
     "build_info",
+    "diagnose",
     "memory_estimate",
     "presets",
     "reference",
