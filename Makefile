@@ -104,14 +104,14 @@ $(VENV)/.created:
 # On the CPU: kernels for every kind of GPU would take longer to compile than all the rest.
 $(VENV)/.demo: $(VENV)/.created $(SOURCES)
 	@echo "Building densecrf (about a minute)"
-	CMAKE_ARGS="-DDENSECRF_CUDA=OFF" $(PIP) install --editable ".[demo]"
+	CMAKE_ARGS="-DDENSECRF_CUDA=OFF" $(PIP) install --editable ".[demo,cli]"
 	touch $@
 
 # torch first and pinned: whatever else asks for it later is satisfied, and takes no other build.
 $(VENV)/.test: $(VENV)/.created $(SOURCES)
 	@echo "Installing torch, the tools and densecrf (some minutes the first time)"
 	$(PIP) install torch==2.13.0
-	CMAKE_ARGS="$(DEVELOPMENT)" $(PIP) install --editable ".[demo,test,lint,docs]"
+	CMAKE_ARGS="$(DEVELOPMENT)" $(PIP) install --editable ".[demo,cli,test,lint,docs]"
 	touch $@
 
 .venv-peers/.installed:

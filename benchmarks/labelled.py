@@ -90,7 +90,7 @@ def msrc() -> Collection:
     if not names:
         raise MissingError(f"there is no {DATA / 'msrc'}; DENSECRF_DATA names the folder that msrc/ lies in")
     about = f"MSRC-21, {len(names)} pictures, TextonBoost"
-    return Collection("MSRC", about, MSRC_LABELS, "void", names, _msrc)
+    return Collection("MSRC", about, MSRC_LABELS, "either", names, _msrc)
 
 
 def _msrc(name: str) -> Labelled:

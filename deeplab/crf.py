@@ -14,6 +14,7 @@ from torch.nn import functional
 import densecrf.torch
 from deeplab.parts import Network
 from densecrf._features import resolve_terms
+from densecrf._files import write_labels
 
 # Of ImageNet's pictures: blue, green, red, 0 to 255; what the released networks of all papers subtract.
 MEAN = (104.008, 116.669, 122.675)
@@ -99,12 +100,6 @@ def network_input(pictures: Tensor, canvas: int = CANVAS) -> Tensor:
 
 
 def save_labels(path: str | Path, labels: Any) -> None:
-    """Writes labels ``(H, W)``, 0 to 255, as a PNG with PASCAL VOC's palette; needs Pillow."""
-    from PIL import Image
-
-    from densecrf._overlay import palette
-
+    """Writes labels ``(H, W)``, 0 to 255, as a PNG with PASCAL VOC's palette, whole or not at all; needs Pillow."""
     values = labels.detach().cpu().numpy() if isinstance(labels, Tensor) else np.asarray(labels)
-    image = Image.fromarray(values.astype(np.uint8))
-    image.putpalette(palette().tobytes())  # from grey to indices
-    image.save(path)
+    write_labels(path, values)

@@ -35,7 +35,7 @@ from densecrf.data import VOC_LABELS
 
 VOID = 255
 
-Borders: TypeAlias = Literal["void", "labels"]  # what is around objects: void, or other labels
+Borders: TypeAlias = Literal["void", "labels", "either"]  # what is around objects: void, or other labels
 
 # The order is that of the labels which mmsegmentation's converter writes.
 _CONTEXT = (

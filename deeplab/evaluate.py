@@ -16,12 +16,13 @@ from PIL import Image
 from torch import Tensor
 
 import densecrf
-from deeplab import commands, plots, presets
+from deeplab import commands, plots
 from deeplab.crf import save_labels
 from deeplab.data import DataSet
 from deeplab.metrics import Confusion, trimap_curve
 from deeplab.scores import Scorer
 from densecrf import Preset
+from densecrf._parameters import resolve
 
 DESCRIPTION = """\
 Measure a network on a data set, before and after the CRF.
@@ -73,7 +74,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _run(options: argparse.Namespace) -> int:
-    preset = presets.read(options.preset)
+    preset = resolve(options.preset).preset()
     data = commands.data_of(options).subset(slice(options.limit))
     measured = evaluate(data, commands.scorer_of(options, data), preset, options.out)
     rows = table(measured, data.class_names)
@@ -104,7 +105,7 @@ def evaluate(data: DataSet, scorer: Scorer, preset: Preset, out: Path | None = N
         for side, confusion, labels in zip(SIDES, confusions, (before, after), strict=True):
             confusion.add(sample.labels, labels)
             if out:
-                save(out / side / f"{sample.name}.png", labels)
+                save_labels(out / side / f"{sample.name}.png", labels)
     network, crf = seconds / len(data)
     return Measured(confusions, (network, crf))
 
@@ -126,12 +127,6 @@ def likeliest(scores: Tensor, n_classes: int) -> NDArray[np.uint8]:
     if len(scores) != n_classes:
         raise ValueError(f"the scores are of {len(scores)} classes, and the data set has {n_classes}")
     return scores.argmax(0).cpu().numpy().astype(np.uint8)
-
-
-def save(path: Path, labels: NDArray[np.uint8]) -> None:
-    """Writes labels into a folder that need not be there."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    save_labels(path, labels)
 
 
 # ---- tables -----------------------------------------------------------------------------------------------------

@@ -17,71 +17,11 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from deeplab.data import VOID, Borders
+from densecrf._confusion import Confusion, cells, counted
+
+__all__ = ["Confusion", "trimap", "trimap_confusions", "trimap_curve"]
 
 _FAR = np.int64(1) << 40  # further than any picture is wide, where there is no void at all
-
-
-class Confusion:
-    """How many pixels of each class were taken for which: what all scores are made of.
-
-    Counts of several pictures, or of several processes, add up: ``sum(parts, Confusion(n_classes))``. The scores are
-    those of Long et al., Fully Convolutional Networks, section 5; with nothing counted they are NaN.
-
-    Attributes:
-        matrix: int64 ``(n_classes, n_classes)``, [true, predicted].
-    """
-
-    def __init__(self, n_classes: int) -> None:
-        self.matrix: NDArray[np.int64] = np.zeros((n_classes, n_classes), np.int64)
-
-    def add(self, labels: ArrayLike, predicted: ArrayLike) -> None:
-        """Counts the pixels of a picture, or of many.
-
-        Args:
-            labels: the truth, integers of any shape. Pixels that are of none of the classes, such as void, are left
-                out, as in the authors' programs.
-            predicted: what was made of it, of the same shape.
-
-        Raises:
-            ValueError: the shapes differ, something is no integer, or a predicted label is none of the classes.
-        """
-        _, cells = _cells(labels, predicted, len(self.matrix))
-        self.matrix += np.bincount(cells, minlength=self.matrix.size).reshape(self.matrix.shape)
-
-    def __add__(self, other: Confusion) -> Confusion:
-        return _counted(self.matrix + other.matrix)
-
-    @property
-    def pixel_accuracy(self) -> float:
-        """The fraction of all pixels that is right."""
-        return float(_ratio(self.matrix.trace(), self.matrix.sum()))
-
-    @property
-    def mean_accuracy(self) -> float:
-        """The fraction of a class's pixels that is right, in the mean of the classes that the truth has."""
-        return _mean(_ratio(self.matrix.diagonal(), self.matrix.sum(axis=1)))
-
-    @property
-    def iou(self) -> NDArray[np.float64]:
-        """Of each class, intersection over union; NaN where neither truth nor prediction has it."""
-        right = self.matrix.diagonal()
-        return _ratio(right, self.matrix.sum(axis=0) + self.matrix.sum(axis=1) - right)
-
-    @property
-    def mean_iou(self) -> float:
-        """The mean of `iou`, over the classes that truth or prediction has."""
-        return _mean(self.iou)
-
-    @property
-    def mean_iou_of_present(self) -> float:
-        """The mean of `iou`, over the classes that the truth has: for a few pictures of a data set of many classes."""
-        return _mean(self.iou[self.matrix.sum(axis=1) > 0])
-
-    @property
-    def frequency_weighted_iou(self) -> float:
-        """The mean of `iou`, every class with as much weight as it has pixels in truth."""
-        pixels = self.matrix.sum(axis=1)
-        return float(_ratio(np.nansum(pixels * self.iou), pixels.sum()))
 
 
 def trimap(labels: ArrayLike, width: int, borders: Borders = "void") -> NDArray[np.bool_]:
@@ -92,7 +32,8 @@ def trimap(labels: ArrayLike, width: int, borders: Borders = "void") -> NDArray[
         width: of the band, to each side, in pixels; a distance is the larger of the steps along x and along y.
         borders: "void": void, which itself is not in the band, as in the authors' MyVOCevalsegBoundary.m; PASCAL VOC
             draws a border of void around every object. "labels": where two labels meet, neither of them void, as in
-            data sets that draw no borders; the pixels that touch the other label have a distance of 1.
+            data sets that draw no borders; the pixels that touch the other label have a distance of 1. "either": the
+            nearer of both.
     """
     truth = np.asarray(labels)
     distance = _DISTANCES[borders](truth)
@@ -119,13 +60,13 @@ def trimap_confusions(
     # Pixels are counted once, by their distance; a band is the sum over the distances that it covers.
     counts = np.zeros((max(widths) + 1, n_classes, n_classes), np.int64)
     for labels, predicted in pairs:
-        known, cells = _cells(labels, predicted, n_classes)
+        known, places = cells(labels, predicted, n_classes)
         distance = _DISTANCES[borders](np.asarray(labels))[known]
         near = distance < len(counts)
-        inside = distance[near] * n_classes**2 + cells[near]
+        inside = distance[near] * n_classes**2 + places[near]
         counts += np.bincount(inside, minlength=counts.size).reshape(counts.shape)
     bands = counts.cumsum(axis=0)
-    return {width: _counted(bands[width]) for width in widths}
+    return {width: counted(bands[width]) for width in widths}
 
 
 def trimap_curve(
@@ -137,28 +78,6 @@ def trimap_curve(
     """For every width, pixel accuracy, mean accuracy and mean IoU of `trimap_confusions`."""
     bands = trimap_confusions(pairs, n_classes, widths, borders)
     return {w: (band.pixel_accuracy, band.mean_accuracy, band.mean_iou) for w, band in bands.items()}
-
-
-def _counted(matrix: NDArray[np.int64]) -> Confusion:
-    confusion = Confusion(0)
-    confusion.matrix = matrix
-    return confusion
-
-
-def _cells(labels: ArrayLike, predicted: ArrayLike, n_classes: int) -> tuple[NDArray[np.bool_], NDArray[np.int64]]:
-    """Which pixels count, and the place of each of them in a flat confusion matrix."""
-    truth, answer = np.asarray(labels), np.asarray(predicted)
-    if truth.shape != answer.shape:
-        raise ValueError(f"deeplab.metrics: labels are {truth.shape}, predicted ones {answer.shape}; they must agree")
-    for array in (truth, answer):
-        if array.dtype.kind not in "iu":
-            raise ValueError(f"deeplab.metrics: labels and predicted labels must be integers, got {array.dtype}")
-    if answer.size and not 0 <= answer.min() <= answer.max() < n_classes:
-        raise ValueError(
-            f"deeplab.metrics: predicted labels must be 0 to {n_classes - 1}, got {answer.min()} to {answer.max()}"
-        )
-    known = (truth >= 0) & (truth < n_classes)
-    return known, truth[known].astype(np.int64) * n_classes + answer[known].astype(np.int64)
 
 
 def _distance_to_void(labels: NDArray[Any]) -> NDArray[np.int64]:
@@ -179,7 +98,12 @@ def _distance_to_other(labels: NDArray[Any]) -> NDArray[np.int64]:
     return _distance(meet) + 1
 
 
-_DISTANCES = {"void": _distance_to_void, "labels": _distance_to_other}
+def _distance_to_either(labels: NDArray[Any]) -> NDArray[np.int64]:
+    """Of ``(H, W)``, the smaller of both."""
+    return np.minimum(_distance_to_void(labels), _distance_to_other(labels))
+
+
+_DISTANCES = {"void": _distance_to_void, "labels": _distance_to_other, "either": _distance_to_either}
 
 
 def _distance(there: NDArray[np.bool_]) -> NDArray[np.int64]:
@@ -195,14 +119,3 @@ def _distance(there: NDArray[np.bool_]) -> NDArray[np.int64]:
             step = np.minimum(np.minimum(last[:-2], last[2:]), last[1:-1]) + 1
             np.minimum(row[1:-1], step, out=row[1:-1])
     return distance[:, 1:-1]
-
-
-def _ratio(part: Any, whole: Any) -> NDArray[np.float64]:
-    """Part of whole, NaN where there is none of either."""
-    with np.errstate(invalid="ignore"):
-        return np.asarray(part / whole)
-
-
-def _mean(scores: NDArray[np.float64]) -> float:
-    known = scores[~np.isnan(scores)]
-    return float(known.mean()) if known.size else np.nan

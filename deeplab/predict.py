@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps
 
-from deeplab import commands, presets
+from deeplab import commands
 from deeplab.crf import save_labels
 from deeplab.evaluate import likeliest, refined
-from densecrf import _overlay
+from densecrf._files import FileError, read_image, write_overlay
+from densecrf._parameters import resolve
 
 DESCRIPTION = """\
 Label pictures.
@@ -54,7 +53,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _run(options: argparse.Namespace) -> int:
-    preset = None if options.no_crf else presets.read(options.preset)
+    preset = None if options.no_crf else resolve(options.preset).preset()
     targets = {path: _targets(options, path) for path in _pictures(options.pictures)}
     _check_names(targets)
     if options.resume:
@@ -63,9 +62,9 @@ def _run(options: argparse.Namespace) -> int:
     unreadable = []
     for path in commands.progress(targets, len(targets), "predict"):
         try:
-            image = _read(path)
-        except Exception as error:  # there is no end to what damaged files make Pillow raise
-            unreadable.append(f"{path}: {error}")
+            image = read_image(path)
+        except FileError as error:
+            unreadable.append(str(error))
             continue
         scores = scorer(path.name, image)
         _write(targets[path], image, likeliest(refined(image, scores, preset) if preset else scores, options.classes))
@@ -111,19 +110,8 @@ def _check_names(targets: dict[Path, list[Path]]) -> None:
             raise ValueError(f"the labels of {path} would overwrite the picture {labels}; choose another --out")
 
 
-def _read(path: Path) -> NDArray[np.uint8]:
-    """A picture ``(H, W, 3)``, upright where a camera has noted how it was held."""
-    with Image.open(path) as image:
-        return np.array(ImageOps.exif_transpose(image).convert("RGB"))
-
-
 def _write(targets: list[Path], image: NDArray[np.uint8], labels: NDArray[np.uint8]) -> None:
-    """Writes whole files or none: what a run that was stopped has left is not to be taken for done."""
-    for target in targets:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        unfinished = target.with_suffix(".part.png")
-        if target is targets[0]:
-            save_labels(unfinished, labels)
-        else:
-            Image.fromarray(_overlay.overlay(image, labels)).save(unfinished)
-        os.replace(unfinished, target)
+    """Writes the labels, then the overlay if there is to be one."""
+    save_labels(targets[0], labels)
+    for overlay in targets[1:]:
+        write_overlay(overlay, image, labels)

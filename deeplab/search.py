@@ -17,9 +17,9 @@ from deeplab import commands, plots
 from deeplab.data import DataSet
 from deeplab.evaluate import likeliest, refined
 from deeplab.metrics import Confusion
-from deeplab.presets import Parameters
 from deeplab.scores import Scorer, StoredScores, store
 from densecrf._build import default_threads
+from densecrf._parameters import Parameters
 
 DESCRIPTION = """\
 Find the CRF's parameters: those with the largest mean IoU on some pictures of a data set.

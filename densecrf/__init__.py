@@ -6,12 +6,15 @@ Mean field on the permutohedral lattice with Gaussian spatial and bilateral kern
 
 from densecrf import reference
 from densecrf._build import build_info
+from densecrf._diagnose import Diagnosis, Finding, diagnose
 from densecrf._errors import CudaError
 from densecrf._labels import refine_labels, refine_mask
 from densecrf._memory import MemoryEstimate, memory_estimate
 from densecrf._model import DenseCRF, MeanField
+from densecrf._parameters import Parameters
 from densecrf._presets import Preset, presets
 from densecrf._refine import refine
+from densecrf._refiner import Refiner
 from densecrf._unary import unary_from_labels, unary_from_probs
 from densecrf._version import __version__
 from densecrf._volume import refine_volume
@@ -21,13 +24,18 @@ __all__ = [
     "Bilateral",
     "CudaError",
     "DenseCRF",
+    "Diagnosis",
     "Features",
+    "Finding",
     "Gaussian",
     "MeanField",
     "MemoryEstimate",
+    "Parameters",
     "Preset",
+    "Refiner",
     "__version__",
     "build_info",
+    "diagnose",
     "memory_estimate",
     "presets",
     "reference",

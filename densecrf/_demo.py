@@ -1,6 +1,6 @@
 """``densecrf demo``: a real network's coarse labels of two photographs, refined, timed and drawn.
 
-scikit-image (the photographs) and Pillow (the drawing) are asked for only here, and imported only when used.
+scikit-image (the photographs) and Pillow (the drawing) are imported when they are used.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Drawing: label maps as overlays on a photograph, and panels side by side with captions and a legend.
 
-Needs Pillow, which only the demo asks for; nothing else in the library imports this module.
+Needs Pillow; imported by whoever draws, when it comes to that.
 """
 
 from __future__ import annotations

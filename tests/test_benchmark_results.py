@@ -8,11 +8,11 @@ import pytest
 pytest.importorskip("torch")
 pytest.importorskip("PIL.Image")
 
-from benchmarks import labelled, quality  # noqa: E402
-from benchmarks.labelled import Collection, Labelled  # noqa: E402
-from benchmarks.results import collections, pictures  # noqa: E402
-from benchmarks.results.page import Page  # noqa: E402
-from densecrf import Bilateral, Gaussian, Preset, reference  # noqa: E402
+from benchmarks import labelled, quality
+from benchmarks.labelled import Collection, Labelled
+from benchmarks.results import collections, pictures
+from benchmarks.results.page import Page
+from densecrf import Bilateral, Gaussian, Preset, reference
 
 PRESET = Preset((Gaussian(1, 3), Bilateral(20, 10, 4)), 5, "made up")
 H, W = 40, 48

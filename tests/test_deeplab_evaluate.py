@@ -13,11 +13,11 @@ from numpy.testing import assert_allclose, assert_array_equal
 toys = pytest.importorskip("deeplab_toys")  # needs torch
 
 import deeplab  # noqa: E402
-from deeplab import evaluate, presets  # noqa: E402
+from deeplab import evaluate  # noqa: E402
 from deeplab.crf import network_input  # noqa: E402
 from deeplab.parts import resize  # noqa: E402
-from deeplab.presets import Parameters  # noqa: E402
 from deeplab.scores import NetworkScores, StoredScores, Views, starts, store  # noqa: E402
+from densecrf._parameters import Parameters, resolve  # noqa: E402
 
 torch = toys.torch
 network = toys.network
@@ -228,19 +228,11 @@ def test_what_is_stored_is_found_again_and_not_written_twice(tmp_path, image):
 # ---- presets ----------------------------------------------------------------------------------------------------
 
 
-def test_a_preset_file_says_what_the_name_says(tmp_path):
-    file = tmp_path / "found.toml"
-    Parameters(4, 67, 3, 3, 1, "symmetric", 10, 'a "quoted" source\\').write(file)
-    assert presets.read(str(file)).terms == toys.DEFAULT.terms
-    assert presets.read(str(file)).source == 'a "quoted" source\\'
-    assert presets.read("deeplab-v1") is toys.densecrf.presets["deeplab-v1"]
-
-
 def test_the_preset_is_the_one_that_is_measured(data, tmp_path):
     Parameters(1, 5, 60, 1, 1, iterations=1).write(tmp_path / "found.toml")
     options = stored_arguments(tmp_path, "--out", tmp_path / "out", "--preset", tmp_path / "found.toml")
     assert evaluate.main(options) == 0
-    preset = presets.read(str(tmp_path / "found.toml"))
+    preset = resolve(tmp_path / "found.toml").preset()
     expected = toys.mean_iou([(truth, after) for truth, _, after in labels_of(data, tmp_path, preset)])
     assert_allclose(table(tmp_path / "out" / "results.csv")["mean IoU"][1], expected)
     for other in (toys.DEFAULT, dataclasses.replace(preset, iterations=10)):

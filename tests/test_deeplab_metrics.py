@@ -147,7 +147,7 @@ WRONG = {
 @pytest.mark.parametrize(("labels", "predicted", "words"), WRONG.values(), ids=WRONG)
 def test_what_cannot_be_counted_is_an_error_and_counts_nothing(labels, predicted, words):
     counted = Confusion(N)
-    with pytest.raises(ValueError, match=f"^deeplab.metrics: .*{words}"):
+    with pytest.raises(ValueError, match=f"^confusion: .*{words}"):
         counted.add(labels, predicted)
     assert counted.matrix.sum() == 0
 
@@ -209,6 +209,13 @@ def slow_trimap_of_labels(labels, width):
 def test_a_trimap_of_labels_is_around_where_two_of_them_meet(picture, width):
     labels, _ = picture
     assert trimap(labels, width, "labels").tolist() == slow_trimap_of_labels(labels, width).tolist()
+
+
+@given(pictures(), st.integers(1, 6))
+def test_a_trimap_of_either_is_around_both(picture, width):
+    labels, _ = picture
+    both = slow_trimap(labels, width) | slow_trimap_of_labels(labels, width)
+    assert trimap(labels, width, "either").tolist() == both.tolist()
 
 
 def test_confusions_of_bands_count_the_pixels_of_the_trimap():

@@ -9,10 +9,10 @@ import pytest
 
 toys = pytest.importorskip("deeplab_toys")  # needs torch
 
-from deeplab import evaluate, presets, search  # noqa: E402
+from deeplab import evaluate, search  # noqa: E402
 from deeplab.commands import span  # noqa: E402
-from deeplab.presets import Parameters  # noqa: E402
 from deeplab.search import best_of  # noqa: E402
+from densecrf._parameters import Parameters, resolve  # noqa: E402
 
 network = toys.network
 
@@ -111,13 +111,13 @@ def test_ranges_are_written_as_in_the_papers(text, values):
 def test_planted_parameters_are_found_and_evaluate_takes_them(data, tmp_path, capsys):
     assert search.main(arguments(tmp_path)) == 0
     file = tmp_path / "crf" / "preset.toml"
-    assert presets.read(str(file)).terms == PLANTED.preset().terms
+    assert resolve(file).terms == PLANTED.preset().terms
     said = capsys.readouterr().out
     assert "w1 2, sigma_alpha 20, sigma_beta 30: mean IoU 100.00 %" in said
     assert "sigma_alpha is at the border of its range" in said
     assert "w1 is at" not in said
     assert f"--preset {file}" in said
-    found = evaluate.evaluate(data, search.StoredScores(tmp_path / "set" / "scores"), presets.read(str(file)))
+    found = evaluate.evaluate(data, search.StoredScores(tmp_path / "set" / "scores"), resolve(file).preset())
     assert found.confusions[1].mean_iou == 1
 
 
@@ -214,8 +214,8 @@ def test_the_surface_is_drawn(data, tmp_path):
 WRONG = [
     (["--w1", "6:3"], "must be first:last, first:step:last or a,b,c; got '6:3'"),
     (["--sigma-alpha", "ten"], "argument --sigma-alpha: must be first:last, first:step:last or a,b,c; got 'ten'"),
-    (["--sigma-beta", "0:5"], "srgb is a standard deviation and must be positive"),
-    (["--w1", "nan"], "weight"),
+    (["--sigma-beta", "0:5"], "sigma_beta is a standard deviation and must be positive"),
+    (["--w1", "nan"], "w1 must be finite"),
     (["--limit", "0"], "must be at least 1, got 0"),
     (["--normalization", "before"], "invalid choice: 'before'"),
     (["--scores", "nowhere"], "nowhere has no scores of 3 of 3 pictures"),

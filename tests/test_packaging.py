@@ -127,13 +127,23 @@ def test_the_wheel_refines_in_an_empty_environment(installed: Path, tmp_path: Pa
 
 
 @pytest.mark.slow
-def test_the_installed_command_helps(installed: Path, tmp_path: Path) -> None:
+def test_the_installed_command_says_what_it_needs_and_helps_once_it_has_it(
+    installed: Path, distributions: tuple[Path, Path], tmp_path: Path
+) -> None:
+    def refused(*arguments: str) -> tuple[int, str]:
+        done = subprocess.run(
+            [installed / "densecrf", *arguments], env=ENVIRONMENT, cwd=tmp_path, capture_output=True, text=True
+        )
+        return done.returncode, done.stderr
+
+    status, said = refused("--help")
+    assert status == 2
+    assert 'pip install "densecrf[cli]"' in said
+    run([installed / "pip", "install", "--quiet", f"{distributions[1]}[cli]"], cwd=distributions[1].parent)
     assert "demo" in run([installed / "densecrf", "--help"], cwd=tmp_path)
-    without_packages = subprocess.run(
-        [installed / "densecrf", "demo"], env=ENVIRONMENT, cwd=tmp_path, capture_output=True, text=True
-    )
-    assert without_packages.returncode == 1
-    assert 'pip install "densecrf[demo]"' in without_packages.stderr
+    status, said = refused("demo")
+    assert status == 1
+    assert 'pip install "densecrf[demo]"' in said
 
 
 @pytest.mark.slow
@@ -171,20 +181,23 @@ def printed_by(program: str) -> str:
     return done.stdout
 
 
-def test_no_module_of_densecrf_imports_torch_or_the_demos_packages_or_deeplab() -> None:
+def test_no_module_of_densecrf_imports_what_only_extras_bring_or_deeplab() -> None:
     program = """
 import importlib, json, pkgutil, sys
 import densecrf
 names = [module.name for module in pkgutil.walk_packages(densecrf.__path__, "densecrf.")]
 names.remove("densecrf._overlay")  # draws, with Pillow; the demo imports it when it comes to that
 names.remove("densecrf.torch")  # is for those who have it
+names = [name for name in names if not name.startswith("densecrf.cli.")]  # imported when typer is known to be there
 for name in names:
     importlib.import_module(name)
 print(json.dumps([names, [name for name in sys.modules if "." not in name]]))
 """
     names, imported = json.loads(printed_by(program))
     assert {"densecrf._core", "densecrf._demo", "densecrf._arrays", "densecrf.data", "densecrf.reference"} <= set(names)
-    assert not {"torch", "skimage", "PIL", "scipy", "matplotlib", "cupy", "deeplab"} & set(imported)
+    assert {"densecrf.cli", "densecrf._files.pictures", "densecrf.batch"} <= set(names)
+    extras = {"torch", "skimage", "PIL", "scipy", "matplotlib", "cupy", "typer", "rich", "ray", "tomli"}
+    assert not (extras | {"deeplab"}) & set(imported)
 
 
 def test_densecrf_is_imported_in_a_third_of_a_second() -> None:

@@ -1,6 +1,7 @@
 """What README.md shows runs as it stands and prints what it says."""
 
 import re
+import shlex
 
 import documents
 import numpy as np
@@ -8,6 +9,7 @@ import pytest
 from documents import ROOT
 
 import densecrf
+from densecrf import cli
 
 README = ROOT / "README.md"
 
@@ -65,6 +67,26 @@ def test_every_line_of_the_example_with_torch_runs(first_example):
     expected = densecrf.refine(image, np.log(probs), from_logits=True)
     np.testing.assert_array_equal(names["marginals"][0].numpy(), expected)
     assert callable(names["refine"])
+
+
+def test_every_command_line_runs(tmp_path, monkeypatch, capsys):
+    pytest.importorskip("typer")
+    cli_files = pytest.importorskip("cli_files")
+    monkeypatch.chdir(tmp_path)
+    cli_files.folder_of(tmp_path)
+    for source, target in {"a.png": "cat.jpg", "a.npz": "cat.npz", "b.npy": "logits.npy"}.items():
+        (tmp_path / source).rename(target)
+    (tmp_path / "annotated.png").write_bytes((tmp_path / "labels.png").read_bytes())
+    for folder, name in (("pictures", "cat.jpg"), ("scores", "cat.npz")):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / name).write_bytes((tmp_path / name).read_bytes())
+    lines = [shlex.split(line, comments=True) for line in documents.blocks(README, "sh")[-1].splitlines()]
+    assert {line[1] for line in lines[1:]} == {"refine", "batch", "compare", "info"}
+    for program, *arguments in lines:
+        assert program == "densecrf"
+        assert cli.main(arguments) == 0, capsys.readouterr().err
+    written = {"cat.png", "refined.npz", "better.png", "refined/cat.png", "differences.png"}
+    assert all((tmp_path / name).is_file() for name in written)
 
 
 def test_the_example_with_a_network_goes_from_a_picture_to_labels(first_example, tmp_path, monkeypatch):

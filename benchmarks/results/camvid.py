@@ -14,8 +14,9 @@ from benchmarks.results import plots
 from benchmarks.results.collections import BAND
 from benchmarks.results.page import Page, change, percent
 from benchmarks.workloads import MissingError
-from deeplab import config, presets
+from deeplab import config
 from densecrf import Preset
+from densecrf._parameters import resolve
 
 RECIPES = Path(__file__).resolve().parents[1] / "camvid"
 BEST = "aspp-l"  # whose scores the other sections take
@@ -50,7 +51,7 @@ class Network:
         path = self.run / "crf" / "preset.toml"
         if not path.is_file():
             raise MissingError(f"there is no {path}; make proof")
-        return presets.read(str(path))
+        return resolve(path).preset()
 
     @property
     def source(self) -> str:

@@ -5,6 +5,7 @@ Each message names the function, the argument, what was needed, what came, and w
 
 from densecrf._check.numbers import (
     choice,
+    finite,
     flag,
     index,
     integer,
@@ -54,6 +55,7 @@ __all__ = [
     "feature_points",
     "feature_range",
     "features",
+    "finite",
     "flag",
     "float_range",
     "grid",

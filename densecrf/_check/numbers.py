@@ -130,6 +130,7 @@ def _entry(function: str, value: object) -> float:
 
 
 def finite(function: str, name: str, value: object) -> float:
+    """A number, neither infinite nor NaN."""
     if isinstance(value, (bool, np.bool_)) or not isinstance(value, numbers.Real):
         raise TypeError(f"{function}: {name} must be a number, got {type(value).__name__}")
     try:

@@ -1,0 +1,103 @@
+"""Arrays in .npy, .npz and torch's files, from whoever: no pickles, and no more memory than a picture can need."""
+
+from __future__ import annotations
+
+import math
+import zipfile
+from pathlib import Path
+from typing import Any, BinaryIO, cast
+
+import numpy as np
+from numpy.lib import format as npy
+from numpy.typing import NDArray
+
+from densecrf import _core
+from densecrf._files.errors import FileError, reason_of
+
+MOST_VALUES = 2**33  # of one array, where nothing else bounds it: 32 GiB of float32
+
+ARRAYS = (".npy", ".npz")
+TENSORS = (".pt", ".pth")
+USUAL = "probs"  # the name under which results are written
+
+_HEADERS = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}
+
+
+def read_array(path: Path, key: str | None = None, most: int = MOST_VALUES) -> NDArray[Any]:
+    """The array in a file.
+
+    Args:
+        path: ends in .npy, .npz, .pt or .pth.
+        key: its name, where the file holds several; None for the only one, or the one called "probs".
+        most: how many values it may have. The header is asked before anything is unpacked, and its word is checked
+            against the memory there is and the bytes that follow, so that a small file cannot claim or unpack a large
+            array.
+
+    Raises:
+        FileError: it is not such a file, holds Python objects, no array or too large a one.
+        MemoryError: the machine has not the memory for it.
+    """
+    try:
+        if path.suffix.lower() in TENSORS:
+            return _tensor(path, key, most)
+        with path.open("rb") as file:
+            if path.suffix.lower() == ".npy":
+                return _npy(path, file, path.stat().st_size, most)
+            return _member(path, file, key, most)
+    except (FileError, MemoryError):
+        raise
+    except Exception as error:  # there is no end to what damaged files make the readers raise
+        raise FileError(path, reason_of(error)) from error
+
+
+def _member(path: Path, file: BinaryIO, key: str | None, most: int) -> NDArray[Any]:
+    with zipfile.ZipFile(file) as archive:
+        names = [name.removesuffix(".npy") for name in archive.namelist() if name.endswith(".npy")]
+        entry = archive.getinfo(_chosen(path, names, key) + ".npy")
+        with archive.open(entry) as member:
+            return _npy(path, cast(BinaryIO, member), entry.file_size, most)
+
+
+def _npy(path: Path, stream: BinaryIO, size: int, most: int) -> NDArray[Any]:
+    """The array in a stream of so many bytes."""
+    version = npy.read_magic(stream)
+    if version not in _HEADERS:
+        raise FileError(path, "an array of records, which is none of numbers")
+    shape, _, dtype = _HEADERS[version](stream)
+    if dtype.hasobject:
+        raise FileError(path, "it holds Python objects, which are not read, because they could run programs")
+    values = math.prod(shape)
+    if values > most:
+        raise FileError(path, f"an array {shape}, more than the {most} values that there can be")
+    if values * dtype.itemsize > size - stream.tell():
+        raise FileError(path, f"cut off: an array {shape} of {dtype} needs more bytes than there are")
+    _core.require_memory(values * dtype.itemsize)
+    stream.seek(0)
+    return np.asarray(npy.read_array(stream, allow_pickle=False))
+
+
+def _tensor(path: Path, key: str | None, most: int) -> NDArray[Any]:
+    try:
+        import torch
+    except ImportError:
+        raise FileError(path, 'reading torch\'s files needs torch; pip install "densecrf[torch]"') from None
+    found = torch.load(path, map_location="cpu", weights_only=True)  # not compressed: as large as it looks
+    if isinstance(found, dict):
+        tensors = {str(name): value for name, value in found.items() if isinstance(value, torch.Tensor)}
+        found = tensors[_chosen(path, list(tensors), key)]
+    if not isinstance(found, torch.Tensor):
+        raise FileError(path, f"it must hold a tensor, or a dict with one, and holds a {type(found).__name__}")
+    if found.numel() > most:  # strides of 0 make many of few
+        raise FileError(path, f"a tensor {tuple(found.shape)}, more than the {most} values that there can be")
+    plain = found.detach().to_dense()
+    return np.asarray((plain.float() if plain.dtype == torch.bfloat16 else plain).numpy())
+
+
+def _chosen(path: Path, names: list[str], key: str | None) -> str:
+    if key is None and len(names) == 1:
+        return names[0]
+    wanted = USUAL if key is None else key
+    if wanted not in names:
+        what = "no array" if not names else f"the arrays {', '.join(sorted(names)[:20])}"
+        raise FileError(path, f"it holds {what}{'' if key is None else f' and no {key}'}; say which with --key")
+    return wanted

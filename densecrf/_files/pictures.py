@@ -1,0 +1,66 @@
+"""Pictures, through Pillow."""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from densecrf._files.errors import FileError, reason_of
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+DEEP = ("I", "F")  # more than eight bits: I, I;16, I;16B, F
+
+
+def require_pillow(path: Path) -> None:
+    """Raises a `FileError` where Pillow is not installed, about a file that cannot be read or written without it."""
+    if importlib.util.find_spec("PIL") is None:
+        raise FileError(path, 'pictures need Pillow; pip install "densecrf[cli]"')
+
+
+@contextmanager
+def opened(path: Path) -> Iterator[Image]:
+    """The picture in a file; all that Pillow has to say against it becomes a `FileError`.
+
+    That includes pictures of more pixels than twice ``PIL.Image.MAX_IMAGE_PIXELS`` (179 million by default), which
+    Pillow takes for an attack.
+    """
+    require_pillow(path)
+    from PIL import Image, UnidentifiedImageError
+
+    try:
+        with Image.open(path) as picture:
+            yield picture
+    except (FileError, MemoryError):
+        raise
+    except UnidentifiedImageError:
+        raise FileError(path, "not a picture of a kind that Pillow knows, or a damaged one") from None
+    except Exception as error:  # there is no end to what damaged files make Pillow raise
+        raise FileError(path, reason_of(error)) from error
+
+
+def read_image(path: str | Path) -> NDArray[np.uint8]:
+    """A picture ``(H, W, 3)``, uint8, red, green, blue, as the networks see it.
+
+    Upright where a camera has noted how it was held. Grey ones get three equal channels; transparency is dropped.
+
+    Raises:
+        FileError: there is no such file, it is no picture, it is damaged or too large, or it has more than eight bits
+            a channel, which would have to be mapped to 0..255 first.
+    """
+    from_file = Path(path)
+    with opened(from_file) as picture:
+        from PIL import ImageOps
+
+        if picture.mode.startswith(DEEP):
+            raise FileError(
+                from_file, f"more than eight bits a channel (mode {picture.mode}); convert it to 8 bits first"
+            )
+        return np.array(ImageOps.exif_transpose(picture).convert("RGB"))
