@@ -111,7 +111,7 @@ $(VENV)/.demo: $(VENV)/.created $(SOURCES)
 $(VENV)/.test: $(VENV)/.created $(SOURCES)
 	@echo "Installing torch, the tools and densecrf (some minutes the first time)"
 	$(PIP) install torch==2.13.0
-	CMAKE_ARGS="$(DEVELOPMENT)" $(PIP) install --editable ".[demo,cli,test,lint,docs]"
+	CMAKE_ARGS="$(DEVELOPMENT)" $(PIP) install --editable ".[demo,cli,test,lint,docs,app-test]"
 	touch $@
 
 .venv-peers/.installed:

@@ -116,10 +116,13 @@ class Parameters:
         )
         return marginals if device == "cpu" else fetch(marginals, probs)
 
+    def toml(self) -> str:
+        """What is in the file that `resolve` takes; a JSON value is a TOML value where it is a number or a string."""
+        return "".join(f"{name} = {json.dumps(value, ensure_ascii=False)}\n" for name, value in vars(self).items())
+
     def write(self, path: Path) -> None:
-        """Writes the file that `resolve` takes; a JSON value is a TOML value where it is a number or a string."""
-        lines = [f"{name} = {json.dumps(value, ensure_ascii=False)}\n" for name, value in vars(self).items()]
-        path.write_text("".join(lines), encoding="utf-8")
+        """Writes the file that `resolve` takes."""
+        path.write_text(self.toml(), encoding="utf-8")
 
 
 NAMES = tuple(field.name for field in fields(Parameters))

@@ -22,7 +22,7 @@ def running(temporary: Path, *arguments: str):
         "TMPDIR": str(temporary),
         "PYTHONUNBUFFERED": "1",
     }
-    command = [sys.executable, "-m", "densecrf.app", "--port", "0", "--no-browser", *arguments]
+    command = [sys.executable, "-m", "densecrf.cli", "app", "--port", "0", "--no-browser", *arguments]
     with tempfile.TemporaryFile("w+") as errors:
         process = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=errors, text=True)
         try:

@@ -12,10 +12,11 @@ pytest.importorskip("PIL")
 from PIL import Image
 
 import densecrf
+from densecrf import Parameters, _files
 from densecrf.app import export, loading, painting, session
-from densecrf.app.parameters import Parameters
+from densecrf.app.desk import Desk
 
-PARAMETERS = Parameters(4.5, 49, 5.5, 3, 1.25, "after", 7)
+PARAMETERS = Parameters(4.5, 49, 5.5, 3, 1.25, "after", 7, "densecrf app")
 
 
 def run(program, folder):
@@ -32,15 +33,6 @@ def ran(subject, folder):
     result = session.refine(subject, PARAMETERS)
     assert printed == f"{result.changed:.1%} of the labels changed\n"
     return np.load(folder / "refined.npy"), result.after
-
-
-def test_the_toml_comes_back_as_the_terms(tmp_path):
-    presets = pytest.importorskip("deeplab.presets")
-    (tmp_path / "parameters.toml").write_text(export.toml(PARAMETERS))
-    read = presets.read(str(tmp_path / "parameters.toml"))
-    assert list(read.terms) == PARAMETERS.terms()
-    assert read.iterations == 7
-    assert read.source == "densecrf app"
 
 
 def test_the_program_of_a_sample_runs_and_gives_what_the_page_shows(tmp_path):
@@ -65,16 +57,31 @@ def test_the_program_of_strokes_runs_beside_their_png(tmp_path):
     sample = session.sample("chelsea")
     strokes = np.full(sample.size, 255, np.uint8)
     strokes[150:160, 220:230], strokes[:10, :10] = 1, 0
-    (tmp_path / "strokes.png").write_bytes(export.label_png(strokes))
+    _files.write_labels(tmp_path / "strokes.png", strokes)
     painted = painting.with_strokes(sample, strokes)
     np.testing.assert_array_equal(*ran(painted, tmp_path))
     again = painting.with_strokes(painted, strokes)
+    assert again.program == painted.program
     np.testing.assert_array_equal(*ran(again, tmp_path))
 
 
-def test_labels_are_a_png_with_pascal_vocs_palette(tmp_path):
-    (tmp_path / "labels.png").write_bytes(export.label_png(np.array([[0, 15], [255, 1]])))
-    with Image.open(tmp_path / "labels.png") as picture:
-        assert picture.mode == "P"
-        np.testing.assert_array_equal(np.asarray(picture), [[0, 15], [255, 1]])
-        assert picture.getpalette()[45:48] == [192, 128, 128]
+def test_what_was_opened_before_leaves_nothing_in_the_program(tmp_path):
+    image = np.zeros((20, 30, 3), np.uint8)
+    alone = session.picture_alone("probs = np.png", image)
+    np.save(tmp_path / "labels.npy", np.arange(600).reshape(20, 30) % 3)
+    np.save(tmp_path / "coarse.npy", np.full((2, 3, 4), 0.5, np.float32))
+    first, then = (loading.load_scores(tmp_path / name, (20, 30)) for name in ("labels.npy", "coarse.npy"))
+    twice = session.with_scores(session.with_scores(alone, first), then)
+    assert twice.program == session.with_scores(alone, then).program
+
+
+def test_labels_and_strokes_are_read_back_as_the_labels_that_they_are(tmp_path):
+    image = np.random.default_rng(0).integers(0, 256, (20, 30, 3), np.uint8)
+    subject = session.picture_alone("a.png", image)
+    strokes = np.full(subject.size, 255, np.uint8)
+    strokes[:3, :3], strokes[-3:, -3:] = 0, 1
+    desk = Desk(subject, PARAMETERS)
+    desk.put(painting.with_strokes(subject, strokes), PARAMETERS, strokes)
+    labels, painted = desk.files(tmp_path)
+    np.testing.assert_array_equal(_files.read_labels(labels, _files.Reading())[0], desk.result.after)
+    np.testing.assert_array_equal(_files.read_labels(painted, _files.Reading())[0], strokes)

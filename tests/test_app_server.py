@@ -10,8 +10,9 @@ import pytest
 
 pytest.importorskip("gradio")
 pytest.importorskip("skimage")
-from densecrf import app
-from densecrf.app.pictures import MAX_BYTES
+pytest.importorskip("typer")
+from densecrf import cli
+from densecrf.app.loading import MAX_BYTES
 from densecrf.app.server import is_loopback
 
 
@@ -93,8 +94,11 @@ def test_another_address_than_loopback_comes_with_a_warning(tmp_path):
 
 def test_a_port_that_is_taken_is_a_sentence(capsys):
     with socket.create_server(("127.0.0.1", 0)) as taken:
-        assert app.main(port=taken.getsockname()[1], open_browser=False) == 1
-    assert "in use" in capsys.readouterr().err
+        assert cli.main(["app", "--port", str(taken.getsockname()[1]), "--no-browser"]) == 1
+    said = capsys.readouterr().err
+    assert said.startswith("densecrf app: ")
+    assert "in use" in said
+    assert said.count("\n") == 1
 
 
 @pytest.mark.parametrize(

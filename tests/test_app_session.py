@@ -10,12 +10,13 @@ import pytest
 
 pytest.importorskip("PIL")
 import densecrf
+from densecrf._parameters import of_preset, resolve
 from densecrf.app import charts, curves, drawing, painting, session
 from densecrf.app.desk import Desk
 from densecrf.app.facts import share_table, status
-from densecrf.app.parameters import RANGES, Parameters
+from densecrf.app.parameters import RANGES, of_form, scaled
 
-START = Parameters.of_preset("deeplab-v2")
+START = resolve("deeplab-v2")
 
 
 def subject(height=40, width=60):
@@ -35,10 +36,16 @@ def subject(height=40, width=60):
 
 @pytest.mark.parametrize("name", densecrf.presets)
 def test_every_preset_is_in_reach_of_the_sliders_and_comes_back_as_its_terms(name):
-    parameters = Parameters.of_preset(name)
-    assert parameters.terms() == list(densecrf.presets[name].terms)
+    parameters = of_form(vars(of_preset(densecrf.presets[name])))
+    assert parameters.terms == densecrf.presets[name].terms
     assert parameters.iterations == densecrf.presets[name].iterations
-    assert Parameters.of_form(vars(parameters)) == parameters
+
+
+def test_what_the_sliders_say_is_a_file_that_the_command_line_takes(tmp_path):
+    parameters = of_form({**vars(START), "w1": 4.5, "normalization": "after"})
+    (tmp_path / "parameters.toml").write_text(parameters.toml(), encoding="utf-8")
+    assert resolve(tmp_path / "parameters.toml") == parameters
+    assert parameters.source == "densecrf app"
 
 
 @pytest.mark.parametrize("name", RANGES)
@@ -57,11 +64,11 @@ def test_geometric_sliders_take_smaller_steps_at_small_values():
 
 def test_a_form_is_moved_into_its_ranges_and_nonsense_is_refused():
     wild = {**vars(START), "w1": 1e9, "sigma_beta": "-3", "iterations": 10**9}
-    tame = Parameters.of_form(wild)
+    tame = of_form(wild)
     assert (tame.w1, tame.sigma_beta, tame.iterations) == (20, 1, 20)
     for broken in ({"w1": math.nan}, {"w2": "much"}, {"sigma_gamma": None}, {"normalization": "__import__"}):
         with pytest.raises((ValueError, TypeError)):
-            Parameters.of_form({**vars(START), **broken})
+            of_form({**vars(START), **broken})
 
 
 # ---- refinement ----------------------------------------------------------------------------------------------
@@ -83,8 +90,8 @@ def test_a_small_picture_answers_at_its_own_size_and_a_large_one_at_a_smaller():
     assert small.image[..., 0].size == pytest.approx(session.LIVE_PIXELS, rel=0.01)
     assert small.probs.shape == (3, *small.size)
     np.testing.assert_allclose(small.probs.sum(axis=0), 1, rtol=1e-5)
-    assert START.scaled(scale).sigma_alpha == START.sigma_alpha * scale
-    assert START.scaled(scale).sigma_beta == START.sigma_beta
+    assert scaled(START, scale).sigma_alpha == START.sigma_alpha * scale
+    assert scaled(START, scale).sigma_beta == START.sigma_beta
 
 
 def test_shares_of_the_labels_seen_add_up():
@@ -186,7 +193,7 @@ def test_curves_begin_before_the_first_iteration_and_end_with_the_answer():
 
 
 def test_no_iterations_are_one_point():
-    still = Parameters.of_form({**vars(START), "iterations": 0})
+    still = of_form({**vars(START), "iterations": 0})
     assert curves.follow(subject(), still).changed == [0]
     assert "<svg" in charts.chart("nothing", [charts.Line("", [0.0], "red")], percent=True)
 
@@ -239,7 +246,7 @@ def test_strokes_on_a_smaller_canvas_are_brought_to_the_picture():
 def test_two_strokes_are_enough_to_tell_two_colours_apart():
     labels = painting.labels_of_strokes(strokes(), (40, 60))
     painted = painting.with_strokes(subject(), labels)
-    strong = Parameters.of_form({**vars(START), "w1": 10, "sigma_beta": 10})
+    strong = of_form({**vars(START), "w1": 10, "sigma_beta": 10})
     result = session.refine(painted, strong)
     truth = np.arange(60) >= 30
     assert np.mean(result.after == truth) > 0.99
@@ -261,13 +268,3 @@ def test_importing_the_app_imports_none_of_its_packages():
     program = "import sys, densecrf.app; print({'gradio', 'PIL', 'skimage', 'uvicorn'} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "set()"
-
-
-def test_without_its_packages_the_app_says_how_to_install_them(monkeypatch, capsys):
-    from densecrf import app
-
-    monkeypatch.setitem(sys.modules, "gradio", None)
-    assert app.main() == 1
-    message = capsys.readouterr().err
-    assert "gradio" in message
-    assert 'pip install "densecrf[app]"' in message

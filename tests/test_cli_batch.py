@@ -83,6 +83,7 @@ def test_flags_become_options(asked, capsys):
         "confidence": 0.9,
         "n_labels": 21,
         "grey": "mask",
+        "guess": False,
         "key": "scores",
     }
     assert options.engine == batch.Engine("ray", 5, 2, "cuda", "auto")

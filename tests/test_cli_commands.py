@@ -16,7 +16,7 @@ from typer.testing import CliRunner
 import densecrf
 from densecrf import cli, presets
 
-COMMANDS = ("refine", "batch", "compare", "demo", "info")
+COMMANDS = ("refine", "batch", "compare", "demo", "info", "app")
 
 
 def program(code, **environment):
@@ -101,6 +101,69 @@ def test_info_for_people_lists_the_presets(capsys):
 def test_info_says_why_a_gpu_cannot_be_used(capsys, monkeypatch):
     monkeypatch.setattr("densecrf._device.cuda_module", lambda: None)
     assert "densecrf was built without CUDA" in json.loads(run(capsys, "info", "--json")[1])["device_cuda"]
+
+
+# ---- app --------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def launched(monkeypatch):
+    """What the page is started with; it is not started."""
+    calls = []
+    monkeypatch.setattr("densecrf.app.missing_packages", list)
+    monkeypatch.setattr("densecrf.app.launch", lambda *arguments, **named: calls.append((arguments, named)))
+    return calls
+
+
+@pytest.mark.parametrize(
+    ("arguments", "passed_on"),
+    [
+        ([], (("127.0.0.1", None), {"open_browser": True})),
+        (["--host", "0.0.0.0", "--port", "0", "--no-browser"], (("0.0.0.0", 0), {"open_browser": False})),
+    ],
+)
+def test_app_passes_on_where_to_listen_and_whether_to_open_a_browser(capsys, launched, arguments, passed_on):
+    assert run(capsys, "app", *arguments) == (0, "", "")
+    assert launched == [passed_on]
+
+
+def test_app_refuses_a_port_that_is_no_number(capsys, launched):
+    status, _, err = run(capsys, "app", "--port", "http")
+    assert status == 2
+    assert "'--port'" in err
+    assert launched == []
+
+
+@pytest.mark.parametrize(
+    ("ending", "status", "words"),
+    [
+        (KeyboardInterrupt(), 0, ""),
+        (OSError(98, "Address already in use"), 1, "densecrf app: [Errno 98] Address already in use\n"),
+    ],
+    ids=["interrupted", "taken"],
+)
+def test_app_ends_well_when_interrupted_and_with_a_sentence_where_it_cannot_listen(
+    capsys, launched, monkeypatch, ending, status, words
+):
+    def end(*_, **__):
+        raise ending
+
+    monkeypatch.setattr("densecrf.app.launch", end)
+    assert run(capsys, "app") == (status, "", words)
+
+
+def test_without_its_packages_app_says_what_to_install(capsys, launched, monkeypatch):
+    monkeypatch.setattr("densecrf.app.missing_packages", lambda: ["gradio", "scikit-image"])
+    sentence = 'densecrf app: gradio and scikit-image not installed; pip install "densecrf[app]"\n'
+    assert run(capsys, "app") == (1, "", sentence)
+    assert launched == []
+
+
+def test_the_apps_packages_are_looked_for_and_not_imported(monkeypatch):
+    from densecrf import app
+
+    monkeypatch.setitem(sys.modules, "gradio", None)
+    assert "gradio" in app.missing_packages()
 
 
 # ---- completion -------------------------------------------------------------------------------------------------

@@ -73,6 +73,20 @@ def test_a_picture_that_pillow_takes_for_a_bomb_is_refused(tmp_path, monkeypatch
         _files.read_image(tmp_path / "a.png")
 
 
+def test_a_picture_of_more_pixels_than_asked_for_is_refused_before_it_is_decoded(tmp_path):
+    Image.fromarray(picture((60, 60))).save(tmp_path / "a.png")
+    assert _files.read_image(tmp_path / "a.png", most=3600).shape == (60, 60, 3)
+    (tmp_path / "a.png").write_bytes((tmp_path / "a.png").read_bytes()[:200])
+    with pytest.raises(FileError, match="60 x 60 pixels, more than the 3599 that there can be"):
+        _files.read_image(tmp_path / "a.png", most=3599)
+
+
+def test_postscript_that_would_start_another_program_is_no_picture(tmp_path):
+    (tmp_path / "a.png").write_bytes(b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n")
+    with pytest.raises(FileError, match=r"a\.png: not a picture"):
+        _files.read_image(tmp_path / "a.png")
+
+
 @pytest.mark.parametrize("content", [b"", b"no picture", os.urandom(300)], ids=["empty", "text", "noise"])
 def test_what_is_no_picture_is_named(tmp_path, content):
     (tmp_path / "a.png").write_bytes(content)
@@ -97,8 +111,9 @@ def test_a_missing_file_is_named(tmp_path):
 
 
 def test_an_error_of_a_file_survives_the_way_from_another_process():
-    error = pickle.loads(pickle.dumps(FileError("a.png", "damaged")))
-    assert str(error) == "a.png: damaged"
+    error = pickle.loads(pickle.dumps(FileError("a.png", "damaged", "say --help")))
+    assert str(error) == "a.png: damaged; say --help"
+    assert (error.reason, error.fact) == ("damaged; say --help", "damaged")
 
 
 # ---- arrays -----------------------------------------------------------------------------------------------------
@@ -203,6 +218,61 @@ def test_scores_that_do_not_fit_the_picture_are_refused(tmp_path):
             _files.read_probs(tmp_path / name, SIZE)
 
 
+def test_labels_of_a_picture_that_is_too_large_are_refused_before_they_are_decoded(tmp_path):
+    save_labels(tmp_path / "a.png", np.zeros((600, 700)))
+    (tmp_path / "a.png").write_bytes((tmp_path / "a.png").read_bytes()[:-60])
+    with pytest.raises(FileError, match="600 x 700, larger than the picture, which is 6 x 7"):
+        _files.read_probs(tmp_path / "a.png", SIZE)
+
+
+def test_a_bound_on_values_counts_what_labels_become(tmp_path):
+    np.save(tmp_path / "a.npy", np.full(SIZE, 200, np.uint8))
+    assert _files.read_scores(tmp_path / "a.npy", SIZE, Reading(), most=201 * 42).values.shape == (201, *SIZE)
+    with pytest.raises(FileError, match="201 labels for 42 pixels, more than the 8441 values"):
+        _files.read_scores(tmp_path / "a.npy", SIZE, Reading(), most=201 * 42 - 1)
+
+
+# ---- what could be two things -----------------------------------------------------------------------------------
+
+
+def test_what_could_be_two_things_is_guessed_for_those_who_show_it(tmp_path):
+    labels = np.arange(42).reshape(SIZE) % 21
+    Image.fromarray(labels.astype(np.uint8)).save(tmp_path / "grey.png")
+    np.save(tmp_path / "logits.npy", np.log(probabilities()))
+    np.save(tmp_path / "positive.npy", 100 * probabilities())
+    np.save(tmp_path / "last.npy", probabilities().transpose(1, 2, 0))
+    np.save(tmp_path / "probs.npy", probabilities())
+    for name, meaning, labels_last in (
+        ("grey.png", "labels", False),
+        ("logits.npy", "logits", False),
+        ("positive.npy", "logits", False),
+        ("last.npy", "probabilities", True),
+        ("probs.npy", "probabilities", False),
+    ):
+        scores = _files.read_scores(tmp_path / name, SIZE, Reading(guess=True))
+        assert (scores.meaning, scores.labels_last) == (meaning, labels_last)
+        if name != "probs.npy":
+            with pytest.raises(FileError):
+                _files.read_scores(tmp_path / name, SIZE, Reading())
+    assert_array_equal(_files.read_probs(tmp_path / "last.npy", SIZE, guess=True), probabilities())
+
+
+@pytest.mark.parametrize("wrong", [probabilities() / 2, -probabilities()[0]], ids=["sums", "plane"])
+def test_what_is_neither_is_not_guessed(tmp_path, wrong):
+    np.save(tmp_path / "a.npy", wrong)
+    with pytest.raises(FileError, match="probabilities are not negative and sum to 1"):
+        _files.read_probs(tmp_path / "a.npy", SIZE, guess=True)
+
+
+def test_what_a_file_was_taken_for_is_told_with_the_array_it_came_from(tmp_path):
+    np.savez(tmp_path / "a.npz", other=np.ones(3), probs=probabilities()[None])
+    scores = _files.read_scores(tmp_path / "a.npz", SIZE, Reading())
+    assert (scores.meaning, scores.key, scores.shape) == ("probabilities", "probs", (1, 3, *SIZE))
+    Image.fromarray(np.eye(6, 7) > 0).save(tmp_path / "a.png")
+    scores = _files.read_scores(tmp_path / "a.png", SIZE, Reading())
+    assert (scores.meaning, scores.key, scores.shape) == ("mask", None, ())
+
+
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
 def test_values_that_are_not_finite_are_counted(tmp_path, value):
     probs = probabilities()
@@ -282,6 +352,24 @@ def test_memory_is_asked_for_before_an_array_is_read(tmp_path, monkeypatch):
     with pytest.raises(MemoryError):
         _files.read_probs(tmp_path / "a.npy", SIZE)
     assert asked == [probabilities().nbytes]
+
+
+def test_a_torch_file_that_was_compressed_is_refused_unopened(tmp_path, torch):
+    torch.save(torch.zeros(2, *SIZE), tmp_path / "plain.pt")
+    with (
+        zipfile.ZipFile(tmp_path / "plain.pt") as plain,
+        zipfile.ZipFile(tmp_path / "bomb.pt", "w", zipfile.ZIP_DEFLATED) as bomb,
+    ):
+        for name in plain.namelist():
+            bomb.writestr(name, plain.read(name) + bytes(2**20))  # torch itself would unpack any number of zeros
+    with pytest.raises(FileError, match="compressed, which torch's files are not"):
+        _files.read_probs(tmp_path / "bomb.pt", SIZE)
+
+
+def test_a_claim_of_less_than_nothing_is_damage(tmp_path):
+    (tmp_path / "a.npy").write_bytes(header((-3, *SIZE)))
+    with pytest.raises(FileError, match=r"damaged: an array \(-3, 6, 7\)"):
+        _files.read_probs(tmp_path / "a.npy", SIZE)
 
 
 def outcome(path):
@@ -396,10 +484,10 @@ def test_a_picture_is_neither_logits_nor_labels_in_colour(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"confidence": 0.0}, {"confidence": 1.5}, {"n_labels": 0}, {"grey": "green"}], ids=str
+    "wrong", [{"confidence": 0.0}, {"confidence": 1.5}, {"n_labels": 0}, {"grey": "green"}, {"guess": 1}], ids=str
 )
 def test_a_way_of_reading_that_cannot_be_is_refused(wrong):
-    with pytest.raises(ValueError, match=next(iter(wrong))):
+    with pytest.raises((ValueError, TypeError), match=next(iter(wrong))):
         Reading(**wrong)
 
 

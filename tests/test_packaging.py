@@ -188,15 +188,16 @@ import densecrf
 names = [module.name for module in pkgutil.walk_packages(densecrf.__path__, "densecrf.")]
 names.remove("densecrf._overlay")  # draws, with Pillow; the demo imports it when it comes to that
 names.remove("densecrf.torch")  # is for those who have it
-names = [name for name in names if not name.startswith("densecrf.cli.")]  # imported when typer is known to be there
+# Imported when typer, or what the page is made with, is known to be there.
+names = [name for name in names if not name.startswith(("densecrf.cli.", "densecrf.app."))]
 for name in names:
     importlib.import_module(name)
 print(json.dumps([names, [name for name in sys.modules if "." not in name]]))
 """
     names, imported = json.loads(printed_by(program))
     assert {"densecrf._core", "densecrf._demo", "densecrf._arrays", "densecrf.data", "densecrf.reference"} <= set(names)
-    assert {"densecrf.cli", "densecrf._files.pictures", "densecrf.batch"} <= set(names)
-    extras = {"torch", "skimage", "PIL", "scipy", "matplotlib", "cupy", "typer", "rich", "ray", "tomli"}
+    assert {"densecrf.cli", "densecrf.app", "densecrf._files.pictures", "densecrf.batch"} <= set(names)
+    extras = {"torch", "skimage", "PIL", "scipy", "matplotlib", "cupy", "typer", "rich", "ray", "tomli", "gradio"}
     assert not (extras | {"deeplab"}) & set(imported)
 
 

@@ -73,6 +73,8 @@ def test_every_command_line_runs(tmp_path, monkeypatch, capsys):
     pytest.importorskip("typer")
     cli_files = pytest.importorskip("cli_files")
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("densecrf.app.missing_packages", list)
+    monkeypatch.setattr("densecrf.app.launch", lambda *_, **__: None)
     cli_files.folder_of(tmp_path)
     for source, target in {"a.png": "cat.jpg", "a.npz": "cat.npz", "b.npy": "logits.npy"}.items():
         (tmp_path / source).rename(target)
@@ -81,7 +83,7 @@ def test_every_command_line_runs(tmp_path, monkeypatch, capsys):
         (tmp_path / folder).mkdir()
         (tmp_path / folder / name).write_bytes((tmp_path / name).read_bytes())
     lines = [shlex.split(line, comments=True) for line in documents.blocks(README, "sh")[-1].splitlines()]
-    assert {line[1] for line in lines[1:]} == {"refine", "batch", "compare", "info"}
+    assert {line[1] for line in lines[1:]} == {"refine", "batch", "compare", "info", "app"}
     for program, *arguments in lines:
         assert program == "densecrf"
         assert cli.main(arguments) == 0, capsys.readouterr().err

@@ -3,8 +3,9 @@
 Needs Pillow for pictures and torch for torch's files; both are imported when such a file is met.
 """
 
+from densecrf._files.arrays import ARRAYS, TENSORS
 from densecrf._files.errors import FileError
-from densecrf._files.pictures import read_image, require_pillow
+from densecrf._files.pictures import IMAGES, read_image, require_pillow
 from densecrf._files.results import (
     KINDS,
     Kind,
@@ -16,13 +17,28 @@ from densecrf._files.results import (
     write_result,
     write_whole,
 )
-from densecrf._files.scores import UNSURE, Reading, Scores, read_labels, read_probs, read_scores, stretch
+from densecrf._files.scores import (
+    PICTURES,
+    UNSURE,
+    Meaning,
+    Reading,
+    Scores,
+    read_labels,
+    read_probs,
+    read_scores,
+    stretch,
+)
 
 __all__ = [
+    "ARRAYS",
+    "IMAGES",
     "KINDS",
+    "PICTURES",
+    "TENSORS",
     "UNSURE",
     "FileError",
     "Kind",
+    "Meaning",
     "Reading",
     "Scores",
     "kind_for",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import zipfile
 from pathlib import Path
-from typing import Any, BinaryIO, cast
+from typing import Any, BinaryIO, NamedTuple, cast
 
 import numpy as np
 from numpy.lib import format as npy
@@ -23,7 +23,14 @@ USUAL = "probs"  # the name under which results are written
 _HEADERS = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}
 
 
-def read_array(path: Path, key: str | None = None, most: int = MOST_VALUES) -> NDArray[Any]:
+class Found(NamedTuple):
+    """An array, and its name in a file that can hold several."""
+
+    values: NDArray[Any]
+    key: str | None
+
+
+def read_array(path: Path, key: str | None = None, most: int = MOST_VALUES) -> Found:
     """The array in a file.
 
     Args:
@@ -42,20 +49,23 @@ def read_array(path: Path, key: str | None = None, most: int = MOST_VALUES) -> N
             return _tensor(path, key, most)
         with path.open("rb") as file:
             if path.suffix.lower() == ".npy":
-                return _npy(path, file, path.stat().st_size, most)
+                return Found(_npy(path, file, path.stat().st_size, most), None)
             return _member(path, file, key, most)
     except (FileError, MemoryError):
         raise
-    except Exception as error:  # there is no end to what damaged files make the readers raise
+    except OSError as error:
         raise FileError(path, reason_of(error)) from error
+    except Exception as error:  # there is no end to what damaged files make the readers raise
+        raise FileError(path, f"damaged, or not what its name says ({reason_of(error)})") from error
 
 
-def _member(path: Path, file: BinaryIO, key: str | None, most: int) -> NDArray[Any]:
+def _member(path: Path, file: BinaryIO, key: str | None, most: int) -> Found:
     with zipfile.ZipFile(file) as archive:
         names = [name.removesuffix(".npy") for name in archive.namelist() if name.endswith(".npy")]
-        entry = archive.getinfo(_chosen(path, names, key) + ".npy")
+        chosen = _chosen(path, names, key)
+        entry = archive.getinfo(chosen + ".npy")
         with archive.open(entry) as member:
-            return _npy(path, cast(BinaryIO, member), entry.file_size, most)
+            return Found(_npy(path, cast(BinaryIO, member), entry.file_size, most), chosen)
 
 
 def _npy(path: Path, stream: BinaryIO, size: int, most: int) -> NDArray[Any]:
@@ -66,6 +76,8 @@ def _npy(path: Path, stream: BinaryIO, size: int, most: int) -> NDArray[Any]:
     shape, _, dtype = _HEADERS[version](stream)
     if dtype.hasobject:
         raise FileError(path, "it holds Python objects, which are not read, because they could run programs")
+    if min(shape, default=0) < 0:
+        raise FileError(path, f"damaged: an array {shape}")
     values = math.prod(shape)
     if values > most:
         raise FileError(path, f"an array {shape}, more than the {most} values that there can be")
@@ -76,21 +88,31 @@ def _npy(path: Path, stream: BinaryIO, size: int, most: int) -> NDArray[Any]:
     return np.asarray(npy.read_array(stream, allow_pickle=False))
 
 
-def _tensor(path: Path, key: str | None, most: int) -> NDArray[Any]:
+def _tensor(path: Path, key: str | None, most: int) -> Found:
     try:
         import torch
     except ImportError:
         raise FileError(path, 'reading torch\'s files needs torch; pip install "densecrf[torch]"') from None
-    found = torch.load(path, map_location="cpu", weights_only=True)  # not compressed: as large as it looks
+    _require_unpacked(path)
+    found, chosen = torch.load(path, map_location="cpu", weights_only=True), None
     if isinstance(found, dict):
         tensors = {str(name): value for name, value in found.items() if isinstance(value, torch.Tensor)}
-        found = tensors[_chosen(path, list(tensors), key)]
+        chosen = _chosen(path, list(tensors), key)
+        found = tensors[chosen]
     if not isinstance(found, torch.Tensor):
         raise FileError(path, f"it must hold a tensor, or a dict with one, and holds a {type(found).__name__}")
     if found.numel() > most:  # strides of 0 make many of few
         raise FileError(path, f"a tensor {tuple(found.shape)}, more than the {most} values that there can be")
     plain = found.detach().to_dense()
-    return np.asarray((plain.float() if plain.dtype == torch.bfloat16 else plain).numpy())
+    return Found(np.asarray((plain.float() if plain.dtype == torch.bfloat16 else plain).numpy()), chosen)
+
+
+def _require_unpacked(path: Path) -> None:
+    """Raises a `FileError` where a file would unpack to more than it is: torch packs nothing, and unpacks anything."""
+    if zipfile.is_zipfile(path):
+        with zipfile.ZipFile(path) as archive:
+            if sum(entry.file_size for entry in archive.infolist()) > path.stat().st_size:
+                raise FileError(path, "it is compressed, which torch's files are not, and could unpack to any size")
 
 
 def _chosen(path: Path, names: list[str], key: str | None) -> str:
@@ -99,5 +121,5 @@ def _chosen(path: Path, names: list[str], key: str | None) -> str:
     wanted = USUAL if key is None else key
     if wanted not in names:
         what = "no array" if not names else f"the arrays {', '.join(sorted(names)[:20])}"
-        raise FileError(path, f"it holds {what}{'' if key is None else f' and no {key}'}; say which with --key")
+        raise FileError(path, f"it holds {what}{'' if key is None else f' and no {key}'}", "say which with --key")
     return wanted

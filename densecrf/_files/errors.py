@@ -11,13 +11,20 @@ class FileError(ValueError):
 
     Args:
         path: of the file.
-        reason: a clause that makes sense behind the name and a colon.
+        fact: a clause that makes sense behind the name and a colon.
+        flag: a clause about the flag that would help, for those who have flags.
     """
 
-    def __init__(self, path: str | os.PathLike[str], reason: str) -> None:
-        super().__init__(path, reason)  # what a pickle is made of
+    def __init__(self, path: str | os.PathLike[str], fact: str, flag: str = "") -> None:
+        super().__init__(path, fact, flag)  # what a pickle is made of
         self.path = Path(path)
-        self.reason = reason
+        self.fact = fact
+        self.flag = flag
+
+    @property
+    def reason(self) -> str:
+        """The fact, and the flag that would help."""
+        return f"{self.fact}; {self.flag}" if self.flag else self.fact
 
     def __str__(self) -> str:
         return f"{self.path}: {self.reason}"

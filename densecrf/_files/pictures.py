@@ -16,7 +16,10 @@ from densecrf._files.errors import FileError, reason_of
 if TYPE_CHECKING:
     from PIL.Image import Image
 
+IMAGES = (".bmp", ".gif", ".jpeg", ".jpg", ".png", ".ppm", ".tif", ".tiff", ".webp")  # to look for and to offer
 DEEP = ("I", "F")  # more than eight bits: I, I;16, I;16B, F
+# Whatever a file is called, Pillow goes by its content; for PostScript it would start another program.
+FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "TIFF", "PPM", "GIF", "JPEG2000", "TGA")
 
 
 def require_pillow(path: Path) -> None:
@@ -26,17 +29,20 @@ def require_pillow(path: Path) -> None:
 
 
 @contextmanager
-def opened(path: Path) -> Iterator[Image]:
-    """The picture in a file; all that Pillow has to say against it becomes a `FileError`.
+def opened(path: Path, most: int | None = None) -> Iterator[Image]:
+    """The picture in a file, not decoded yet; all that Pillow has to say against it becomes a `FileError`.
 
     That includes pictures of more pixels than twice ``PIL.Image.MAX_IMAGE_PIXELS`` (179 million by default), which
-    Pillow takes for an attack.
+    Pillow takes for an attack; ``most`` may be fewer.
     """
     require_pillow(path)
     from PIL import Image, UnidentifiedImageError
 
     try:
-        with Image.open(path) as picture:
+        with Image.open(path, formats=FORMATS) as picture:
+            if most is not None and picture.width * picture.height > most:
+                size = f"{picture.height} x {picture.width}"
+                raise FileError(path, f"{size} pixels, more than the {most} that there can be")
             yield picture
     except (FileError, MemoryError):
         raise
@@ -46,17 +52,21 @@ def opened(path: Path) -> Iterator[Image]:
         raise FileError(path, reason_of(error)) from error
 
 
-def read_image(path: str | Path) -> NDArray[np.uint8]:
+def read_image(path: str | Path, most: int | None = None) -> NDArray[np.uint8]:
     """A picture ``(H, W, 3)``, uint8, red, green, blue, as the networks see it.
 
     Upright where a camera has noted how it was held. Grey ones get three equal channels; transparency is dropped.
+
+    Args:
+        path: of the file.
+        most: how many pixels it may have; None for what Pillow thinks right.
 
     Raises:
         FileError: there is no such file, it is no picture, it is damaged or too large, or it has more than eight bits
             a channel, which would have to be mapped to 0..255 first.
     """
     from_file = Path(path)
-    with opened(from_file) as picture:
+    with opened(from_file, most) as picture:
         from PIL import ImageOps
 
         if picture.mode.startswith(DEEP):

@@ -22,6 +22,7 @@ FEW = 64  # grey values below are hardly a mask, and likely labels that somebody
 
 Floats = NDArray[np.float32]
 Grey = Literal["mask", "labels"]
+Meaning = Literal["probabilities", "logits", "labels", "mask", "foreground"]
 
 
 @dataclass(frozen=True)
@@ -34,6 +35,9 @@ class Reading:
         n_labels: how many labels label maps are of; None for one more than the largest of each.
         grey: what grey pictures are; None for masks, unless they look like labels, which is then an error.
         key: the array's name in files that hold several; None for the only one or "probs".
+        guess: what could be two things is taken for the likelier, instead of being an error that asks: floats of
+            several labels beyond 0 to 1 are logits, grey pictures that look like labels are labels, and an array of the
+            picture's size with its labels last is turned. For those who show what they have taken a file for.
 
     Raises:
         ValueError, TypeError: a value that cannot be.
@@ -44,6 +48,7 @@ class Reading:
     n_labels: int | None = None
     grey: Grey | None = None
     key: str | None = None
+    guess: bool = False
 
     def __post_init__(self) -> None:
         _check.probability("reading files", "confidence", self.confidence)
@@ -51,6 +56,7 @@ class Reading:
             _check.integer("reading files", "n_labels", self.n_labels, 1)
         if self.grey is not None:
             _check.choice("reading files", "grey", self.grey, ("mask", "labels"))
+        _check.flag("reading files", "guess", self.guess)
 
 
 @dataclass(frozen=True)
@@ -58,12 +64,25 @@ class Scores:
     """What a file says of the labels of a picture.
 
     Attributes:
-        values: ``(L, h, w)``: probabilities, or logits if these were asked for.
-        is_mask: they came as a mask: label 1 is the foreground, label 0 everything else.
+        values: ``(L, h, w)``: probabilities, or logits if these were asked for or found.
+        meaning: what the file was taken for: "probabilities" or "logits" of every label; "labels", or a "mask" of yes
+            and no, each right with probability ``confidence``; "foreground", its probability (its logit, if such were
+            asked for), label 0 being everything else.
+        key: the name of the array in a file that can hold several.
+        shape: of the array in the file; () for a picture.
+        labels_last: the array was turned, to have them first.
     """
 
     values: Floats
-    is_mask: bool
+    meaning: Meaning
+    key: str | None = None
+    shape: tuple[int, ...] = ()
+    labels_last: bool = False
+
+    @property
+    def is_mask(self) -> bool:
+        """Whether label 1 is the foreground, and label 0 everything else."""
+        return self.meaning in ("mask", "foreground")
 
 
 def read_probs(path: str | Path, shape: tuple[int, ...], **reading: Any) -> Floats:
@@ -96,14 +115,12 @@ def read_probs(path: str | Path, shape: tuple[int, ...], **reading: Any) -> Floa
     return stretch(read_scores(path, shape, Reading(**reading)).values, (shape[0], shape[1]))
 
 
-def read_scores(path: str | Path, shape: tuple[int, ...], reading: Reading) -> Scores:
-    """The scores in a file at the size they have there; see `read_probs`."""
+def read_scores(path: str | Path, shape: tuple[int, ...], reading: Reading, most: int = MOST_VALUES) -> Scores:
+    """The scores in a file at the size they have there, no more than so many values; see `read_probs`."""
     file, size = Path(path), (shape[0], shape[1])
-    scores = _from_picture(file, reading) if _is_picture(file) else _from_array(file, size, reading)
-    height, width = scores.values.shape[1:]
-    if height > size[0] or width > size[1]:
-        raise FileError(file, f"{height} x {width}, larger than the picture, which is {size[0]} x {size[1]}")
-    return scores
+    if _is_picture(file):
+        return _from_picture(file, size, reading, most)
+    return _from_array(file, size, reading, most)
 
 
 def read_labels(path: str | Path, reading: Reading) -> tuple[NDArray[np.int64], Floats | None]:
@@ -117,11 +134,11 @@ def read_labels(path: str | Path, reading: Reading) -> tuple[NDArray[np.int64], 
         values, is_mask = _picture_values(file, reading)
         labels = values > _white(values) / 2 if is_mask else values
         return labels.astype(np.int64), None
-    values = _one_picture(file, read_array(file, reading.key))
+    values = _one_picture(file, read_array(file, reading.key).values)
     if values.dtype.kind in "iub" and values.ndim == 2:
         return values.astype(np.int64), None
-    scores = _scores_of(file, values, reading)
-    return scores.values.argmax(axis=0), scores.values
+    scores, _ = _scores_of(file, values, reading)
+    return scores.argmax(axis=0), scores
 
 
 def stretch(scores: Floats, size: tuple[int, int]) -> Floats:
@@ -146,6 +163,11 @@ def _neighbours(pixels: int, scores: int) -> tuple[NDArray[np.intp], Floats]:
     return before, (place - before).astype(np.float32)
 
 
+def _check_fits(path: Path, got: tuple[int, ...], size: tuple[int, int]) -> None:
+    if got[0] > size[0] or got[1] > size[1]:
+        raise FileError(path, f"{got[0]} x {got[1]}, larger than the picture, which is {size[0]} x {size[1]}")
+
+
 # ---- pictures ---------------------------------------------------------------------------------------------------
 
 
@@ -157,23 +179,27 @@ def _is_picture(path: Path) -> bool:
     return suffix in PICTURES
 
 
-def _from_picture(path: Path, reading: Reading) -> Scores:
+def _from_picture(path: Path, size: tuple[int, int], reading: Reading, most: int) -> Scores:
     if reading.logits:
-        raise FileError(path, "a picture holds labels or a mask, which are no logits; leave --logits out")
-    values, is_mask = _picture_values(path, reading)
+        raise FileError(path, "a picture holds labels or a mask, which are no logits", "leave --logits out")
+    values, is_mask = _picture_values(path, reading, size)
     if not is_mask:
-        return Scores(_of_labels(path, values, reading), False)
+        return Scores(_of_labels(path, values, reading, most), "labels")
     if np.isin(values, (0, _white(values))).all():
-        return Scores(_of_booleans(values > 0, reading), True)
-    return Scores(_of_foreground(values / np.float32(255)), True)
+        return Scores(_of_booleans(values > 0, reading), "mask")
+    return Scores(_of_foreground(values / np.float32(255)), "foreground")
 
 
-def _picture_values(path: Path, reading: Reading) -> tuple[NDArray[np.uint8], bool]:
-    """The values ``(h, w)`` of a picture that is labels or a mask, and whether it is a mask."""
+def _picture_values(
+    path: Path, reading: Reading, size: tuple[int, int] | None = None
+) -> tuple[NDArray[np.uint8], bool]:
+    """The values ``(h, w)`` of a picture that is labels or a mask, no larger than that, and whether it is a mask."""
     with opened(path) as picture:
         if picture.mode not in ("P", "L", "1"):
             what = "more than eight bits" if picture.mode.startswith(DEEP) else "colours"
             raise FileError(path, f"labels have a palette and masks are grey; this has {what} (mode {picture.mode})")
+        if size is not None:
+            _check_fits(path, (picture.height, picture.width), size)  # before it is decoded
         values = np.array(picture if picture.mode != "1" else picture.convert("L"))
         return values, picture.mode == "1" or (picture.mode == "L" and _is_mask(path, values, reading))
 
@@ -188,25 +214,41 @@ def _is_mask(path: Path, values: NDArray[np.uint8], reading: Reading) -> bool:
         return reading.grey == "mask"
     largest = int(values[values != UNSURE].max(initial=0))
     if 1 < largest < FEW:
-        raise FileError(
-            path, f"its greys, up to {largest}, look like labels; say --grey labels, or --grey mask if they are a mask"
-        )
+        if reading.guess:
+            return False
+        words = f"its greys, up to {largest}, look like labels"
+        raise FileError(path, words, "say --grey labels, or --grey mask if they are a mask")
     return True
 
 
 # ---- arrays -----------------------------------------------------------------------------------------------------
 
 
-def _from_array(path: Path, size: tuple[int, int], reading: Reading) -> Scores:
-    values = _one_picture(path, read_array(path, reading.key, min(MOST_LABELS * size[0] * size[1], MOST_VALUES)))
-    if values.ndim == 3 and values.shape[:2] == size and values.shape[1:] != size:
+def _from_array(path: Path, size: tuple[int, int], reading: Reading, most: int) -> Scores:
+    found = read_array(path, reading.key, min(MOST_LABELS * size[0] * size[1], most))
+    values = _one_picture(path, found.values)
+    labels_last = values.ndim == 3 and values.shape[:2] == size and values.shape[1:] != size
+    if labels_last:
+        values = _turned(path, values, reading)
+    _check_fits(path, values.shape[-2:], size)
+    scores, meaning = _meant(path, values, reading, most)
+    return Scores(scores, meaning, found.key, found.values.shape, labels_last)
+
+
+def _turned(path: Path, values: NDArray[Any], reading: Reading) -> NDArray[Any]:
+    if not reading.guess:
         raise FileError(
             path, f"labels must come first, and {values.shape} has them last; transpose(2, 0, 1) turns them"
         )
-    if values.dtype.kind in "iub" and values.ndim == 2:
-        if values.dtype == bool:
-            return Scores(_of_booleans(values, reading), True)
-        return Scores(_of_labels(path, values, reading), False)
+    return np.moveaxis(values, 2, 0)
+
+
+def _meant(path: Path, values: NDArray[Any], reading: Reading, most: int) -> tuple[Floats, Meaning]:
+    """The scores that an array means, by its type and its axes."""
+    if values.ndim == 2 and values.dtype == bool:
+        return _of_booleans(values, reading), "mask"
+    if values.ndim == 2 and values.dtype.kind in "iu":
+        return _of_labels(path, values, reading, most), "labels"
     return _scores_of(path, values, reading)
 
 
@@ -222,7 +264,7 @@ def _one_picture(path: Path, values: NDArray[Any]) -> NDArray[Any]:
     return values
 
 
-def _scores_of(path: Path, values: NDArray[Any], reading: Reading) -> Scores:
+def _scores_of(path: Path, values: NDArray[Any], reading: Reading) -> tuple[Floats, Meaning]:
     """Floats, (L, h, w) or (h, w)."""
     if values.dtype.kind != "f":
         raise FileError(
@@ -230,29 +272,35 @@ def _scores_of(path: Path, values: NDArray[Any], reading: Reading) -> Scores:
         )
     with np.errstate(over="ignore"):  # beyond float32: becomes infinite, and is refused as such
         floats = np.ascontiguousarray(values, np.float32)
-    is_mask = floats.ndim == 2
-    if is_mask:
-        floats = np.stack([np.zeros_like(floats), floats]) if reading.logits else _of_foreground(floats)
-    _check_values(path, floats, reading.logits)
-    return Scores(floats, is_mask)
+    if floats.ndim == 2:
+        both = np.stack([np.zeros_like(floats), floats]) if reading.logits else _of_foreground(floats)
+        _are_logits(path, both, reading.logits)
+        return both, "foreground"
+    return floats, "logits" if _are_logits(path, floats, reading.logits, reading.guess) else "probabilities"
 
 
-def _check_values(path: Path, scores: Floats, logits: bool) -> None:
+def _are_logits(path: Path, scores: Floats, logits: bool, guess: bool = False) -> bool:
+    """Whether scores that can be the one or the other are logits: if it is said so, or guessed."""
     found = _core.survey(scores.reshape(len(scores), -1), 1)
     if found["not_finite"]:
         raise FileError(path, f"{found['not_finite']:.0f} of its values are NaN or infinite")
-    if not logits and (found["min"] < -1e-6 or abs(found["sum_min"] - 1) > 0.01 or abs(found["sum_max"] - 1) > 0.01):
+    negative = found["min"] < -1e-6
+    if logits or (guess and (negative or found["max"] > 1.01)):
+        return True
+    if negative or abs(found["sum_min"] - 1) > 0.01 or abs(found["sum_max"] - 1) > 0.01:
         raise FileError(
             path,
             f"probabilities are not negative and sum to 1 over the labels; the smallest here is {found['min']:g}, the "
-            f"sums are {found['sum_min']:g} to {found['sum_max']:g}; if these are raw scores, say --logits",
+            f"sums are {found['sum_min']:g} to {found['sum_max']:g}",
+            "if these are raw scores, say --logits",
         )
+    return False
 
 
 # ---- labels and masks as probabilities --------------------------------------------------------------------------
 
 
-def _of_labels(path: Path, labels: NDArray[Any], reading: Reading) -> Floats:
+def _of_labels(path: Path, labels: NDArray[Any], reading: Reading, most: int) -> Floats:
     known = labels[labels != UNSURE]
     count = reading.n_labels or int(known.max(initial=0)) + 1
     if known.min(initial=0) < 0 or known.max(initial=0) >= count or count > MOST_LABELS:
@@ -260,6 +308,8 @@ def _of_labels(path: Path, labels: NDArray[Any], reading: Reading) -> Floats:
             path,
             f"its labels, {known.min(initial=0)} to {known.max(initial=0)}, must be 0 to {min(count, MOST_LABELS) - 1}",
         )
+    if count * labels.size > most:  # a few bytes of labels are much memory as probabilities
+        raise FileError(path, f"{count} labels for {labels.size} pixels, more than the {most} values that there can be")
     if count == 1:
         return np.ones((1, *labels.shape), np.float32)
     return np.exp(-unary_from_labels(labels, count, reading.confidence, UNSURE))

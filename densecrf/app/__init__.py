@@ -6,33 +6,9 @@ needed: everything the page is made of comes from this machine.
 
 from __future__ import annotations
 
-import sys
 from importlib.util import find_spec
 
 LOOPBACK = "127.0.0.1"
-
-
-def main(host: str = LOOPBACK, port: int | None = None, open_browser: bool = True) -> int:
-    """Runs the page until it is interrupted, with sentences instead of exceptions; gives the exit status.
-
-    Args:
-        host: the address to bind to; only this machine reaches the default.
-        port: the port to bind to; 0 for any; None for the first that is free, from 7860.
-        open_browser: whether to open the page in a browser.
-    """
-    missing = missing_packages()
-    if missing:
-        needs = " and ".join(missing)
-        print(f'densecrf app: {needs} not installed; pip install "densecrf[app]"', file=sys.stderr)
-        return 1
-    try:
-        launch(host, port, open_browser)
-    except OSError as error:  # a port that is taken, an address that is not this machine's
-        print(f"densecrf app: {error}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        pass
-    return 0
 
 
 def missing_packages() -> list[str]:
@@ -45,9 +21,9 @@ def launch(host: str = LOOPBACK, port: int | None = None, open_browser: bool = T
     """Runs the page until it is interrupted.
 
     Args:
-        host: as in `main`.
-        port: as in `main`.
-        open_browser: as in `main`.
+        host: the address to bind to; only this machine reaches the default.
+        port: the port to bind to; 0 for any; None for the first that is free, from 7860.
+        open_browser: whether to open the page in a browser.
 
     Raises:
         OSError: the address cannot be had.

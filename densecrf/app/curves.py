@@ -8,8 +8,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from densecrf import DenseCRF, unary_from_probs
-from densecrf.app.parameters import Parameters
+from densecrf import DenseCRF, Parameters, unary_from_probs
 from densecrf.app.session import Subject
 
 PIXELS = 60_000  # larger pictures are made smaller: every iteration is filtered twice here, for every label
@@ -38,7 +37,7 @@ def follow(subject: Subject, parameters: Parameters) -> Curves:
     kept = np.flatnonzero(subject.probs.max(axis=(1, 2)) >= SMALL)
     probs = subject.probs[kept] / subject.probs[kept].sum(axis=0)
     pixels = probs[0].size
-    field = DenseCRF(subject.image, len(kept), parameters.terms()).start(unary_from_probs(probs))
+    field = DenseCRF(subject.image, len(kept), parameters.terms).start(unary_from_probs(probs))
     labels = [field.marginals.argmax(axis=0)]
     energy = [field.free_energy() / pixels]
     for _ in range(parameters.iterations):

@@ -7,10 +7,11 @@ import tempfile
 import time
 from pathlib import Path
 
-from densecrf.app import curves, export
+from densecrf import Parameters, _files
+from densecrf.app import curves
 from densecrf.app.drawing import Bytes
 from densecrf.app.facts import curve_charts
-from densecrf.app.parameters import Parameters
+from densecrf.app.parameters import scaled
 from densecrf.app.session import Subject, live_scale, refine, shrunk
 
 
@@ -70,7 +71,7 @@ class Desk:
         """Charts of what every iteration does, as HTML; on a small picture, for they take many passes."""
         scale = live_scale(self.subject, curves.PIXELS)
         small = shrunk(self.subject, scale)
-        return curve_charts(small, curves.follow(small, parameters.scaled(scale)), colours, scale)
+        return curve_charts(small, curves.follow(small, scaled(parameters, scale)), colours, scale)
 
     def editor_needs(self, image: Bytes) -> bool:
         """Whether the editor has to be given this picture; strokes would be lost if it were given again."""
@@ -84,9 +85,7 @@ class Desk:
         if self._written is not None:
             shutil.rmtree(self._written, ignore_errors=True)
         self._written = Path(tempfile.mkdtemp(dir=folder))  # another name, or browsers show what they know
-        written = {"labels.png": export.label_png(self.result.after)}
+        _files.write_labels(self._written / "labels.png", self.result.after)
         if self.strokes is not None:
-            written["strokes.png"] = export.label_png(self.strokes)
-        for name, content in written.items():
-            (self._written / name).write_bytes(content)
-        return [str(self._written / name) for name in written]
+            _files.write_labels(self._written / "strokes.png", self.strokes)
+        return [str(file) for file in sorted(self._written.iterdir())]

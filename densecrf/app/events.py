@@ -11,14 +11,16 @@ from typing import Any, TypeAlias
 import gradio as gr
 import numpy as np
 
+from densecrf import Parameters, presets
+from densecrf._files import UNSURE, FileError
+from densecrf._parameters import of_preset
 from densecrf.app import drawing, export
 from densecrf.app.desk import Desk
 from densecrf.app.facts import share_table, status
-from densecrf.app.loading import load_scores
+from densecrf.app.loading import load_picture, load_scores, sentence
 from densecrf.app.page import OPACITY, Page
-from densecrf.app.painting import UNSURE, labels_of_strokes, with_strokes
-from densecrf.app.parameters import RANGES, Parameters
-from densecrf.app.pictures import load_picture
+from densecrf.app.painting import labels_of_strokes, with_strokes
+from densecrf.app.parameters import RANGES, of_form
 from densecrf.app.session import SAMPLES, picture_alone, sample, with_scores
 
 SETTLED = 0.3  # seconds without another setting, after which the whole picture is refined
@@ -85,7 +87,9 @@ class Events:
             if work(desk, parameters, *form[fields:]) is False:
                 return [gr.skip()] * len(self._outputs)
             return self._show(desk, parameters, look, settled)
-        except (ValueError, TypeError, MemoryError) as error:  # a file that is refused is a ValueError
+        except FileError as error:
+            return self._say(sentence(error))
+        except (ValueError, TypeError, MemoryError) as error:
             return self._say(str(error) or "There is not enough memory for this picture.")
 
     def _settle(self, *form: Any) -> list[Update]:
@@ -94,13 +98,13 @@ class Events:
 
     def _read(self, form: Sequence[Any]) -> tuple[Parameters, Look]:
         *fields, palette, opacity = form
-        parameters = Parameters.of_form(dict(zip([*RANGES, "normalization"], fields, strict=True)))
+        parameters = of_form(dict(zip([*RANGES, "normalization"], fields, strict=True)))
         return parameters, (drawing.PALETTES[palette], OPACITY.clamped(opacity))
 
     # ---- what it does ---------------------------------------------------------------------------------------
 
     def _preset(self, name: str) -> list[Update]:
-        parameters = Parameters.of_preset(name)
+        parameters = of_preset(presets[name])  # not `resolve`, which would read a file of this machine by its name
         return [getattr(parameters, field) for field in [*RANGES, "normalization"]]
 
     def _sample(self, name: str, desk: Desk, parameters: Parameters) -> None:
@@ -148,7 +152,7 @@ class Events:
             if desk.editor_needs(desk.subject.image):
                 shown[page.editor] = {"background": desk.subject.image, "layers": [], "composite": None}
         elif desk.tab == "export":
-            shown[page.toml] = export.toml(parameters)
+            shown[page.toml] = parameters.toml()
             shown[page.program] = export.program(desk.subject, parameters)
             if settled:
                 shown[page.files] = desk.files(self._folder)

@@ -1,23 +1,9 @@
-"""The sliders' setting for the rest of the world: a TOML file and a program."""
+"""The sliders' setting as a program; as TOML, `Parameters` writes itself."""
 
 from __future__ import annotations
 
-import io
-import json
-
-import numpy as np
-from numpy.typing import NDArray
-from PIL import Image
-
-from densecrf._overlay import palette
-from densecrf.app.parameters import Parameters
+from densecrf import Parameters
 from densecrf.app.session import Subject
-
-
-def toml(parameters: Parameters, source: str = "densecrf app") -> str:
-    """The file that ``python -m deeplab --preset`` and ``deeplab.presets.read`` take."""
-    values = {**vars(parameters), "source": source}
-    return "".join(f"{name} = {json.dumps(value)}\n" for name, value in values.items())
 
 
 def program(subject: Subject, parameters: Parameters) -> str:
@@ -42,18 +28,9 @@ def _imports(own: str) -> tuple[str, str, str]:
     """NumPy and Pillow where they are used; densecrf; the lines that load the picture."""
     standard = "import numpy as np\n" if "np." in own else ""
     if "Image." in own:
-        standard += "from PIL import Image\n"
+        standard += f"from PIL import Image{', ImageOps' if 'ImageOps.' in own else ''}\n"
     standard += "\n" if standard else ""
     if "densecrf.data" in own:
         first, _, own = own.partition("\n\n")
         return standard, f"import densecrf\n{first}\n", own
     return standard, "import densecrf\n", own
-
-
-def label_png(labels: NDArray[np.integer]) -> bytes:
-    """Labels ``[H, W]`` as a PNG with PASCAL VOC's palette."""
-    picture = Image.fromarray(labels.astype(np.uint8))
-    picture.putpalette(palette().tobytes())
-    file = io.BytesIO()
-    picture.save(file, "PNG")
-    return file.getvalue()

@@ -1,42 +1,50 @@
-"""Probabilities that were uploaded: NumPy's files, label maps and masks, checked before anything is unpacked.
+"""Uploaded files: `densecrf._files` reads and judges them; here are a page's limits, and what a file was taken for.
 
-Nothing of a file is ever executed: pickled objects are refused, and what a file claims about its size is looked at
-before memory is asked for.
+A file that could be two things is an error on the command line, which has flags. Here it is taken for the likelier, and
+the page says so.
 """
 
 from __future__ import annotations
 
-import math
-import zipfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any, TypeAlias
+from typing import TypeAlias
 
 import numpy as np
-from numpy.lib import format as npy
 from numpy.typing import NDArray
 
-from densecrf import unary_from_labels
-from densecrf.app.pictures import FileRefusedError, check_bytes, open_picture
+from densecrf import _files
+from densecrf._files import FileError, Reading, Scores
 from densecrf.data import softmax
 
 Floats: TypeAlias = NDArray[np.float32]
 
-MAX_VALUES = 150_000_000  # of an array: labels times pixels
-MAX_LABELS = 256
-CONFIDENCE = 0.7  # of label maps, which say nothing about it: refine_labels' default
-UNSURE = 255  # the label of no opinion, as in PASCAL VOC
-KEYS = ("probs", "probabilities", "scores", "logits", "labels", "mask")  # looked for first in a .npz
+MAX_BYTES = 200 * 2**20  # of an uploaded file
+MAX_PIXELS = 16_000_000  # of a picture
+MAX_VALUES = 150_000_000  # labels times pixels
+MAX_LABELS = 256  # what a PNG can hold
+
+READING = Reading(guess=True)
+SCORES = (*_files.ARRAYS, *_files.PICTURES)  # not torch's, which may ask for any memory before they can be looked at
+
+SURE = f"right with probability {READING.confidence}"
+TAKEN_AS: dict[_files.Meaning, str] = {
+    "probabilities": "probabilities",
+    "logits": "raw scores, turned into probabilities by a soft-max",
+    "labels": f"labels, each {SURE}",
+    "mask": f"a mask, each pixel {SURE}",
+    "foreground": "the probability of the foreground",
+}
 
 
 @dataclass(frozen=True, eq=False)
-class Scores:
+class Upload:
     """What an uploaded file says of a picture.
 
     Attributes:
         probs: ``[L, H, W]``, at every pixel summing to 1.
         taken_as: what the file was taken for, in a few words.
-        program: Python that makes ``probs`` of the file; ``np`` and ``densecrf`` are imported.
+        program: Python that makes ``probs`` of the file; ``np``, ``densecrf`` and ``image`` are there.
     """
 
     probs: Floats
@@ -44,181 +52,90 @@ class Scores:
     program: str
 
 
-def load_scores(path: Path, size: tuple[int, int]) -> Scores:
-    """Opens the probabilities of a picture of that size ``(H, W)``.
+def sentence(error: FileError) -> str:
+    """What is wrong with a file, for the page: without its folder, which is nobody's business, and without flags."""
+    return f"{error.path.name}: {error.fact.rstrip('.')}."
+
+
+def load_picture(path: Path) -> NDArray[np.uint8]:
+    """Opens a photograph, ``[H, W, 3]``.
 
     Raises:
-        FileRefusedError: it is none of the files that can be opened, or of another size.
+        FileError: it is not a picture, or too large a one.
     """
-    check_bytes(path)
-    with path.open("rb") as file:
-        start = file.read(6)
-    if start == npy.MAGIC_PREFIX:
-        with path.open("rb") as file:
-            return of_array(_read_array(file, path.name), size, f"np.load({path.name!r})")
-    if start[:4] == b"PK\x03\x04":
-        key, values = _read_archive(path)
-        return of_array(values, size, f"np.load({path.name!r})[{key!r}]")
-    return _of_picture(path, size)
+    _check_bytes(path)
+    return _files.read_image(path, MAX_PIXELS)
 
 
-def _read_array(file: IO[bytes], name: str) -> NDArray[Any]:
-    """Reads one array of NumPy's format, after a look at its header."""
-    try:
-        shape, dtype = _header(file)
-        if dtype.hasobject or dtype.kind not in "fiub":
-            raise FileRefusedError(f"{name} holds {_kind(dtype)}, not numbers; such files are not opened.")
-        if len(shape) not in (2, 3):
-            raise FileRefusedError(
-                f"{name} has {len(shape)} axes; probabilities have the shape (labels, height, width)."
-            )
-        if math.prod(shape) > MAX_VALUES:
-            raise FileRefusedError(f"{name} claims {math.prod(shape):,} values; at most {MAX_VALUES:,} are taken.")
-        file.seek(0)
-        return npy.read_array(file, allow_pickle=False)
-    except FileRefusedError:
-        raise
-    except Exception:  # what broken headers and broken compression raise is anybody's guess
-        raise FileRefusedError(f"{name} is damaged, or cut off: its array cannot be read.") from None
-
-
-def _header(file: IO[bytes]) -> tuple[tuple[int, ...], np.dtype[Any]]:
-    """The shape and type that a file of NumPy's claims to hold."""
-    version = npy.read_magic(file)
-    read = npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0
-    shape, _, dtype = read(file)
-    return shape, dtype
-
-
-def _kind(dtype: np.dtype[Any]) -> str:
-    return "Python objects" if dtype.hasobject else f"values of type {dtype.name}"
-
-
-def _read_archive(path: Path) -> tuple[str, NDArray[Any]]:
-    """Reads the one array of a .npz that matters, and its name there."""
-    try:
-        with zipfile.ZipFile(path) as archive:
-            members = {name.removesuffix(".npy"): name for name in archive.namelist() if name.endswith(".npy")}
-            key = next((key for key in KEYS if key in members), None)
-            if key is None and len(members) == 1:
-                key = next(iter(members))
-            if key is None:
-                found = ", ".join(list(members)[:5]) or "none"
-                raise FileRefusedError(f"{path.name} must hold one array, or one called {KEYS[0]}; it holds: {found}.")
-            with archive.open(members[key]) as file:
-                return key, _read_array(file, path.name)
-    except FileRefusedError:
-        raise
-    except Exception:  # broken, encrypted or unknown compression
-        raise FileRefusedError(f"{path.name} is damaged, or not an archive of NumPy's.") from None
-
-
-def of_array(values: NDArray[Any], size: tuple[int, int], load: str) -> Scores:
-    """Tells what an array is from its shape and its values.
-
-    Args:
-        values: numbers, of two or three axes.
-        size: ``(H, W)`` of the picture.
-        load: the Python that loads it.
+def load_scores(path: Path, size: tuple[int, int]) -> Upload:
+    """Opens what is known of a picture of that size ``(H, W)``.
 
     Raises:
-        FileRefusedError: it fits nothing.
+        FileError: it is none of the files that can be opened, or does not fit.
     """
-    if values.ndim == 2:
-        _check_size(values.shape, size)
-        return _of_plane(values, load)
-    if values.shape[1:] != size and values.shape[:2] == size:  # labels last
-        values, load = np.moveaxis(values, 2, 0), f"np.moveaxis({load}, 2, 0)"
-    _check_size(values.shape[1:], size)
-    if not 2 <= len(values) <= MAX_LABELS:
-        raise FileRefusedError(f"The file has {len(values)} labels; 2 to {MAX_LABELS} are taken.")
-    if values.dtype.kind != "f":
-        raise FileRefusedError("The file holds integers of three axes; probabilities are floating point numbers.")
-    return _of_volume(_finite(values), load)
+    _check_bytes(path)
+    if path.suffix.lower() not in SCORES:
+        raise FileError(path, f"scores, labels and masks are opened here from {', '.join(_files.ARRAYS)} and .png")
+    scores = _files.read_scores(path, size, READING, MAX_VALUES)
+    _check_labels(path, len(scores.values), size)
+    values = _files.stretch(scores.values, size)
+    probs = softmax(values) if scores.meaning == "logits" else values
+    coarse = scores.values.shape[1:] != size
+    stretched = f", stretched from {scores.values.shape[2]} x {scores.values.shape[1]}" if coarse else ""
+    return Upload(probs, TAKEN_AS[scores.meaning] + stretched, _program(path, scores, coarse))
 
 
-def _of_volume(values: Floats, load: str) -> Scores:
-    program = f"probs = {load}.astype(np.float32)\n"
-    if values.min() < 0 or values.max() > 1.01:
-        lines = "probs = np.exp(probs - probs.max(axis=0))\nprobs /= probs.sum(axis=0)\n"
-        return Scores(softmax(values), "scores, turned into probabilities by a soft-max", program + lines)
-    sums = values.sum(axis=0)
-    if np.abs(sums - 1).max() > 0.02:
-        raise FileRefusedError(
-            f"The values lie between 0 and 1 but do not sum to 1 over the labels (they sum to {sums.min():.3g} to "
-            f"{sums.max():.3g}): they are neither probabilities nor raw scores."
-        )
-    return Scores(values, "probabilities", program)
+def _check_bytes(path: Path) -> None:
+    size = path.stat().st_size
+    if size > MAX_BYTES:
+        raise FileError(path, f"it has {size / 2**20:.0f} MiB; at most {MAX_BYTES // 2**20} MiB are taken")
 
 
-def _of_plane(values: NDArray[Any], load: str) -> Scores:
-    """A mask or a map of labels."""
-    if values.dtype.kind == "b":
-        return _of_labels(values.astype(np.uint8), f"{load}.astype(np.uint8)", "a mask")
-    if values.dtype.kind in "iu":
-        return _of_integers(values, load)
-    plane = _finite(values)
-    if plane.min() < 0 or plane.max() > 1:
-        raise FileRefusedError("A mask of floating point numbers must lie between 0 and 1.")
-    program = f"mask = {load}.astype(np.float32)\nprobs = np.stack([1 - mask, mask])\n"
-    return Scores(np.stack([1 - plane, plane]), "a mask of probabilities", program)
+def _check_labels(path: Path, count: int, size: tuple[int, int]) -> None:
+    """At the size of the picture: a file may hold fewer values, which are stretched."""
+    if not 2 <= count <= MAX_LABELS:
+        raise FileError(path, f"it has {count} label{'' if count == 1 else 's'}; 2 to {MAX_LABELS} are taken")
+    if count * size[0] * size[1] > MAX_VALUES:
+        most = f"{MAX_VALUES // 10**6} million values are taken"
+        raise FileError(path, f"{count} labels for {size[0]} x {size[1]} pixels; at most {most}")
 
 
-def _of_integers(values: NDArray[Any], load: str) -> Scores:
-    """Labels where values are few and small; grey levels of a mask where not."""
-    if values.min() < 0 or values.max() > 255:
-        raise FileRefusedError(
-            f"Labels and masks have values from 0 to 255, the file {values.min()} to {values.max()}."
-        )
-    between = values[(values > 0) & (values < UNSURE)]
-    if between.size and between.max() < 64:
-        return _of_labels(values.astype(np.uint8), load, "a map of labels")
-    mask = values.astype(np.float32) / 255
-    program = f"mask = {load} / np.float32(255)\nprobs = np.stack([1 - mask, mask])\n"
-    return Scores(np.stack([1 - mask, mask]), "a grey mask", program)
+# ---- the same as Python --------------------------------------------------------------------------------------
+
+STRETCH = """\
+for axis, pixels in ((2, image.shape[1]), (1, image.shape[0])):  # bilinear, corners on corners
+    place, known = np.linspace(0, probs.shape[axis] - 1, pixels), np.arange(probs.shape[axis])
+    probs = np.apply_along_axis(lambda row: np.interp(place, known, row), axis, probs)
+"""
+SOFTMAX = "probs = np.exp(probs - probs.max(axis=0))\nprobs /= probs.sum(axis=0)\n"
 
 
-def _of_labels(labels: NDArray[np.uint8], load: str, taken_as: str) -> Scores:
-    known = labels[labels != UNSURE]
-    count = max(int(known.max(initial=0)) + 1, 2)
-    call = f"densecrf.unary_from_labels(labels, {count}, {CONFIDENCE}, unsure={UNSURE})"
-    program = f"labels = {load}\nprobs = np.exp(-{call})\n"
-    probs = np.exp(-unary_from_labels(labels, count, CONFIDENCE, UNSURE))
-    return Scores(probs, f"{taken_as}, each right with probability {CONFIDENCE}", program)
+def _program(path: Path, scores: Scores, coarse: bool) -> str:
+    stretch = STRETCH if coarse else ""
+    if scores.meaning == "logits":
+        stretch += SOFTMAX
+    return _of_file(_load(path, scores), scores) + stretch
 
 
-def _of_picture(path: Path, size: tuple[int, int]) -> Scores:
-    """A palette PNG is a map of labels; a grey picture a map or a mask."""
-    try:
-        picture = open_picture(path)
-    except FileRefusedError as refused:
-        if "not a picture" in str(refused):
-            raise FileRefusedError(
-                f"{path.name} is none of .npy, .npz, a PNG of labels or a grey mask, or it is damaged."
-            ) from None
-        raise
-    if picture.mode not in ("P", "L", "1"):
-        raise FileRefusedError(
-            f"{path.name} is a picture in colour; labels come as a PNG with a palette, masks in grey."
-        )
-    values = np.asarray(picture)
-    _check_size(values.shape, size)
-    load = f"np.asarray(Image.open({path.name!r}))"
-    if picture.mode == "P":
-        return _of_labels(values, load, "a map of labels")
-    return _of_plane(values, load)
+def _load(path: Path, scores: Scores) -> str:
+    """The expression that gives the array as it is meant, labels first."""
+    if not scores.shape:
+        return f"np.asarray(Image.open({path.name!r}))"
+    load = f"np.load({path.name!r})" + ("" if scores.key is None else f"[{scores.key!r}]")
+    axes = 3 if scores.meaning in ("probabilities", "logits") else 2
+    load += "[0]" * (len(scores.shape) - axes)
+    return f"np.moveaxis({load}, 2, 0)" if scores.labels_last else load
 
 
-def _finite(values: NDArray[Any]) -> Floats:
-    plain = values.astype(np.float32)
-    if not np.isfinite(plain).all():
-        raise FileRefusedError("The file holds values that are not finite numbers.")
-    return plain
-
-
-def _check_size(got: tuple[int, ...], size: tuple[int, int]) -> None:
-    if got != size:
-        raise FileRefusedError(
-            f"The file is for a picture of {got[1]} x {got[0]} pixels, the picture has {size[1]} x {size[0]}: "
-            "enlarge the probabilities to the picture first."
-        )
+def _of_file(load: str, scores: Scores) -> str:
+    """The lines that make ``probs``, as large as the file has them."""
+    sure = READING.confidence
+    if scores.meaning == "labels":
+        unary = f"densecrf.unary_from_labels(labels, {len(scores.values)}, {sure}, unsure={_files.UNSURE})"
+        return f"labels = {load}\nprobs = np.exp(-{unary})\n"
+    if scores.meaning == "mask":
+        return f"mask = np.where({load} > 0, {sure}, {1 - sure:g})\nprobs = np.stack([1 - mask, mask])\n"
+    if scores.meaning == "foreground":
+        plane = f"{load}.astype(np.float32)" if scores.shape else f"{load} / np.float32(255)"
+        return f"mask = {plane}\nprobs = np.stack([1 - mask, mask])\n"
+    return f"probs = {load}.astype(np.float32)\n"

@@ -6,19 +6,17 @@ from typing import Any
 
 import gradio as gr
 
-from densecrf import presets
+from densecrf import _files, _parameters, presets
 from densecrf.app import drawing
 from densecrf.app.dial import dial
+from densecrf.app.loading import SCORES
 from densecrf.app.painting import BRUSHES
-from densecrf.app.parameters import RANGES, Parameters, Range
+from densecrf.app.parameters import RANGES, Range
 from densecrf.app.session import SAMPLES
 from densecrf.terms import NORMALIZATIONS
 
-START = "deeplab-v2"
 OPACITY = Range(0, 1, 0.05, False, "", "how much of the picture the labels cover")
-PICTURES = [".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".ppm", ".gif"]
 HEIGHT = 700  # of pictures, at most: with all else it fits a screen 900 high
-SCORES = [".npy", ".npz", ".png"]
 
 PLAIN: dict[str, Any] = {"padding": False, "apply_default_css": False}
 
@@ -49,12 +47,12 @@ class Page:
         with gr.Row(elem_id="samples"):
             self.samples = {name: gr.Button(name, size="sm", min_width=40) for name in SAMPLES}
         with gr.Row(elem_id="uploads"):
-            self.picture = gr.UploadButton("Open picture", file_types=PICTURES, size="sm", min_width=40)
-            self.scores = gr.UploadButton("Open probabilities", file_types=SCORES, size="sm", min_width=40)
+            self.picture = gr.UploadButton("Open picture", file_types=[*_files.IMAGES], size="sm", min_width=40)
+            self.scores = gr.UploadButton("Open probabilities", file_types=[*SCORES], size="sm", min_width=40)
 
     def _numbers(self) -> None:
-        start = Parameters.of_preset(START)
-        self.preset = gr.Dropdown([*presets], value=START, label="preset", elem_id="preset")
+        start = _parameters.resolve()
+        self.preset = gr.Dropdown([*presets], value=_parameters.DEFAULT, label="preset", elem_id="preset")
         self.dials = {name: dial(getattr(start, name), name, scale, elem_id=name) for name, scale in RANGES.items()}
         self.normalization = gr.Dropdown(
             [*NORMALIZATIONS], value=start.normalization, label="normalization", elem_id="normalization"

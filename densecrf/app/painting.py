@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from densecrf import unary_from_labels
+from densecrf._files import UNSURE
 from densecrf.app.session import Subject, picture_program
 
 Bytes: TypeAlias = NDArray[np.uint8]
@@ -17,7 +18,6 @@ Bytes: TypeAlias = NDArray[np.uint8]
 # A brush for each label: name and colour. The colours are far apart, so that a soft edge's still tells which it was.
 BRUSHES = (("background", "#3b6cff"), ("thing", "#2ecc71"), ("second thing", "#ff6b5a"))
 CONFIDENCE = 0.95  # that a stroke is right: it was made on purpose
-UNSURE = 255
 PAINTED = 128  # opacity from which a pixel counts as painted
 
 

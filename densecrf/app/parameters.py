@@ -1,14 +1,15 @@
-"""The CRF's parameters as DeepLab's papers name them, and the ranges that the page's sliders have for them."""
+"""The page's sliders: the ranges that they have for the CRF's parameters, and what a form full of them says."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any, cast
+from typing import Any
 
-from densecrf import Bilateral, Gaussian, presets
-from densecrf.terms import NORMALIZATIONS, Normalization, Term
+from densecrf._parameters import Parameters
+
+SOURCE = "densecrf app"
 
 
 @dataclass(frozen=True)
@@ -61,56 +62,18 @@ RANGES: Mapping[str, Range] = {
 }
 
 
-@dataclass(frozen=True)
-class Parameters:
-    """One setting of the sliders.
+def of_form(values: Mapping[str, Any]) -> Parameters:
+    """What the page's fields hold, moved into their ranges: whoever fills them in need not be the page.
 
-    Attributes:
-        w1: the weight of the bilateral kernel.
-        sigma_alpha: its standard deviation in pixels.
-        sigma_beta: its standard deviation in colours of 0 to 255.
-        w2: the weight of the Gaussian kernel.
-        sigma_gamma: its standard deviation in pixels.
-        normalization: of both kernels.
-        iterations: of mean field.
+    Raises:
+        ValueError, TypeError: a field holds something else than a number, or an unknown normalisation.
     """
+    numbers: dict[str, Any] = {name: scale.clamped(values[name]) for name, scale in RANGES.items()}
+    numbers["iterations"] = round(numbers["iterations"])
+    return Parameters(**numbers, normalization=values["normalization"], source=SOURCE)
 
-    w1: float
-    sigma_alpha: float
-    sigma_beta: float
-    w2: float
-    sigma_gamma: float
-    normalization: Normalization
-    iterations: int
 
-    @classmethod
-    def of_preset(cls, name: str) -> Parameters:
-        """The numbers of a name of ``densecrf.presets``, each of which is a Gaussian and a bilateral term."""
-        near, alike = cast(tuple[Gaussian, Bilateral], presets[name].terms)
-        sigmas = cast(tuple[float, float, float], (alike.sxy, alike.srgb, near.sxy))
-        weights = cast(tuple[float, float], (alike.weight, near.weight))
-        return cls(weights[0], *sigmas[:2], weights[1], sigmas[2], near.normalization, presets[name].iterations)
-
-    @classmethod
-    def of_form(cls, values: Mapping[str, Any]) -> Parameters:
-        """What the page's fields hold, moved into their ranges: whoever fills them in need not be the page.
-
-        Raises:
-            ValueError, TypeError: a field holds something else than a number, or an unknown normalisation.
-        """
-        numbers: dict[str, Any] = {name: scale.clamped(values[name]) for name, scale in RANGES.items()}
-        numbers["iterations"] = round(numbers["iterations"])
-        if values["normalization"] not in NORMALIZATIONS:
-            raise ValueError(f"normalization must be one of {', '.join(NORMALIZATIONS)}")
-        return cls(normalization=values["normalization"], **numbers)
-
-    def terms(self) -> list[Term]:
-        """The same as `densecrf.refine` takes it."""
-        return [
-            Gaussian(self.sigma_gamma, self.w2, self.normalization),
-            Bilateral(self.sigma_alpha, self.sigma_beta, self.w1, self.normalization),
-        ]
-
-    def scaled(self, scale: float) -> Parameters:
-        """The same for a picture drawn that much larger: distances grow with it, colours do not."""
-        return replace(self, sigma_alpha=self.sigma_alpha * scale, sigma_gamma=self.sigma_gamma * scale)
+def scaled(parameters: Parameters, scale: float) -> Parameters:
+    """The same for a picture drawn that much larger: distances grow with it, colours do not."""
+    near, far = parameters.sigma_gamma * scale, parameters.sigma_alpha * scale
+    return replace(parameters, sigma_gamma=near, sigma_alpha=far)

@@ -82,8 +82,8 @@ def make_application(host: str, folder: Path) -> Any:
     from starlette.middleware.trustedhost import TrustedHostMiddleware
 
     from densecrf.app.events import Events
+    from densecrf.app.loading import MAX_BYTES
     from densecrf.app.page import Page
-    from densecrf.app.pictures import MAX_BYTES
     from densecrf.app.style import CSS, theme
 
     with gr.Blocks(title="densecrf", fill_width=True, analytics_enabled=False, delete_cache=(600, 1800)) as blocks:

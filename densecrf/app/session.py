@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 from PIL import Image
 
 import densecrf
-from densecrf import data
-from densecrf.app.loading import Scores
-from densecrf.app.parameters import Parameters
+from densecrf import Parameters, data
+from densecrf.app.loading import Upload
+from densecrf.app.parameters import scaled
 
 Bytes: TypeAlias = NDArray[np.uint8]
 Floats: TypeAlias = NDArray[np.float32]
@@ -85,24 +85,26 @@ def picture_alone(title: str, image: Bytes) -> Subject:
     """A picture that nothing is known about yet: two labels, each as likely everywhere."""
     probs = np.full((2, *image.shape[:2]), 0.5, np.float32)
     note = "Nothing is known about this picture yet: open its probabilities, or paint on it."
-    program = f"image = np.asarray(Image.open({title!r}).convert('RGB'))\n"
+    program = f"image = np.asarray(ImageOps.exif_transpose(Image.open({title!r})).convert('RGB'))\n"
     return Subject(title, image, probs, label_names(2), note, program + "probs = np.full((2, *image.shape[:2]), 0.5)\n")
 
 
-def with_scores(subject: Subject, scores: Scores) -> Subject:
+def with_scores(subject: Subject, upload: Upload) -> Subject:
     """The same picture, seen by another."""
     return replace(
         subject,
-        probs=scores.probs,
-        names=label_names(len(scores.probs)),
-        note=f"Taken as {scores.taken_as}.",
-        program=picture_program(subject) + scores.program,
+        probs=upload.probs,
+        names=label_names(len(upload.probs)),
+        note=f"Taken as {upload.taken_as}.",
+        program=picture_program(subject) + upload.program,
     )
 
 
 def picture_program(subject: Subject) -> str:
     """The part of a subject's program that makes its image."""
-    return subject.program.partition("probs = ")[0] if "Image.open" in subject.program else subject.program
+    lines = subject.program.splitlines(keepends=True)
+    last = next((i for i, line in enumerate(lines) if line.startswith("image")), -1)
+    return "".join(lines[: last + 1])
 
 
 def label_names(count: int) -> tuple[str, ...]:
@@ -112,7 +114,7 @@ def label_names(count: int) -> tuple[str, ...]:
 
 def refine(subject: Subject, parameters: Parameters, scale: float = 1.0) -> Result:
     """Refines a subject that is drawn at that scale of its picture, and takes the time."""
-    terms = parameters.scaled(scale).terms()
+    terms = scaled(parameters, scale).terms
     start = time.perf_counter()
     refined = densecrf.refine(subject.image, subject.probs, terms=terms, iterations=parameters.iterations)
     seconds = time.perf_counter() - start

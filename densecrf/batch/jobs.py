@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from densecrf._files import arrays, scores
+from densecrf._files.pictures import IMAGES
 
-PICTURES = (".bmp", ".jpeg", ".jpg", ".png", ".ppm", ".tif", ".tiff", ".webp")
 PROBABILITIES = (*arrays.ARRAYS, *arrays.TENSORS, *scores.PICTURES)
 UNFINISHED = re.compile(r"\.(?P<output>.+)\.\d+\.part")  # what `densecrf._files.write_whole` renames
 
@@ -79,11 +79,11 @@ def sweep(jobs: Sequence[Job]) -> None:
 
 def _pictures(images: Path | str) -> Iterable[Path]:
     if Path(images).is_dir():
-        found = [path for path in _files(Path(images)) if path.suffix.lower() in PICTURES]
+        found = [path for path in _files(Path(images)) if path.suffix.lower() in IMAGES]
     else:
         found = [Path(path).resolve() for path in glob.glob(str(images), recursive=True) if os.path.isfile(path)]
     if not found:
-        raise FileNotFoundError(f"no pictures ({', '.join(PICTURES)}) in {images}")
+        raise FileNotFoundError(f"no pictures ({', '.join(IMAGES)}) in {images}")
     return found
 
 

@@ -45,13 +45,13 @@ def help_of(*command: str) -> str:
 
 
 def commands(overview: str) -> list[str]:
-    """The commands that a help names: argparse's indented list, or typer's box."""
-    start = re.search(r"^.*\bcommands\b *─|^commands:$|^  COMMAND$", overview, re.MULTILINE | re.IGNORECASE)
+    """The commands that a help of typer's names in their box."""
+    start = re.search(r"^╭─ Commands ─", overview, re.MULTILINE)
     if start is None:
         return []
     rows = []
     for line in overview[start.end() :].split("\n")[1:]:
-        if not line.strip() or line.startswith("╰"):
+        if line.startswith("╰"):
             break
-        rows.append(re.match(r"[│ ] {1,3}([a-z][a-z0-9-]*)(?: {2,}|$|[ │]+$)", line))
+        rows.append(re.match(r"│ ([a-z][a-z0-9-]*)(?: {2,}| *│$)", line))
     return [row.group(1) for row in rows if row]
