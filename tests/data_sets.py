@@ -80,5 +80,6 @@ def name(path):
 
 def main():
     """Runs on a data set whose folder is the first argument, with so many workers as the second says."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell ignores it for what runs in the background
     engine = batch.Engine(workers=int(sys.argv[2]), threads=1)
     return batch.run(options(Path(sys.argv[1]), recipe=STRANGE, engine=engine)).exit_status

@@ -237,6 +237,15 @@ def test_progress_counts_up_to_everything(folder):
     assert heard[-1].left == 0
 
 
+@pytest.fixture
+def interruptible():
+    """A shell ignores Ctrl+C for what runs in the background, and these tests may."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("interruptible")
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_run_that_is_stopped_says_so_reports_what_it_has_done_and_can_go_on(number, tmp_path):
     names = [f"{i:03}" for i in range(60)]
