@@ -87,7 +87,7 @@ def section(page: Page, networks: dict[str, Network], limit: int | None) -> None
         f"""The papers' networks on VGG-16 at {recipe.width:g} of its channels and with batch normalisation, from
         scratch (no weights of ImageNet could be had), on CamVid's `train`, 367 pictures of 360 x 480:
         {recipe.solver.iterations} iterations of {recipe.solver.batch} crops of {recipe.input.crop} pixels in
-        {recipe.run.precision}. Recipes and logs lie in [benchmarks/camvid](../benchmarks/camvid). Below: `val`, 101
+        {recipe.run.precision}. Recipes and logs lie in `benchmarks/camvid`. Below: `val`, 101
         pictures; the CRF's parameters are those that `python -m deeplab search` found for each network on 24 pictures
         of `train`. Borders are where two labels meet."""
     )
