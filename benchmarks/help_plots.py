@@ -13,9 +13,10 @@ from numpy.typing import NDArray
 from PIL import Image
 
 import densecrf
+from benchmarks.plot import INK, plain
 from densecrf import Bilateral, Gaussian, _overlay, data
 
-INK, FAINT, WORSE = "#222222", "#dddddd", "#fbeeee"
+WORSE = "#fbeeee"
 COLOURS = {"VOC": "#2b6cb0", "MSRC": "#c2410c"}
 TITLES = {"accuracy": "pixels right", "band": "mean IoU in the 2-pixel band"}
 NETWORK = ("temperature", "confidence")
@@ -98,11 +99,7 @@ def _panel(panel: Any, gains: Gains, what: str, logarithmic: bool) -> None:
         panel.xaxis.set_major_locator(ticker.FixedLocator(list(gains.values)[:: 1 + len(gains.values) // 6]))
         panel.xaxis.set_minor_locator(ticker.NullLocator())
         panel.xaxis.set_major_formatter(ticker.FormatStrFormatter("%g"))
-    panel.grid(color=FAINT, linewidth=0.6)
-    panel.set_axisbelow(True)
-    panel.tick_params(labelsize=8, color=FAINT, labelcolor=INK)
-    panel.spines[["top", "right"]].set_visible(False)
-    panel.spines[["bottom", "left"]].set_color(FAINT)
+    plain(panel)
 
 
 def _picture(path: Path, name: str) -> None:

@@ -56,6 +56,11 @@ def _panel(panel: Any, sweep: Sweep, points: Sequence[Point]) -> None:
     what, _, fixed = sweep.title.partition("; ")
     panel.set_title(fixed, fontsize=10, loc="left", color=INK)
     panel.set_xlabel(f"{sweep.axis}, {what}", color=INK)
+    plain(panel)
+
+
+def plain(panel: Any) -> None:
+    """A faint grid behind the lines, and axes that do not shout."""
     panel.grid(color=FAINT, linewidth=0.6)
     panel.set_axisbelow(True)
     panel.tick_params(labelsize=8, color=FAINT, labelcolor=INK)

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from benchmarks.labelled import Bytes
-from benchmarks.plot import FAINT, INK
+from benchmarks.plot import INK, plain
 from benchmarks.quality import NETWORK, WIDTHS, Step
 
 # Colour-blind safe (Okabe & Ito), in the order that lines come in.
@@ -143,11 +143,7 @@ def _lines(ax: Any, x: Sequence[int], curves: Curves) -> None:
 def _dress(ax: Any, title: str, xlabel: str) -> None:
     ax.set_title(title, fontsize=10, loc="left", color=INK)
     ax.set_xlabel(xlabel, color=INK)
-    ax.grid(color=FAINT, linewidth=0.6)
-    ax.set_axisbelow(True)
-    ax.tick_params(labelsize=8, color=FAINT, labelcolor=INK)
-    ax.spines[["top", "right"]].set_visible(False)
-    ax.spines[["bottom", "left"]].set_color(FAINT)
+    plain(ax)
 
 
 def _save(figure: Any, path: Path) -> None:

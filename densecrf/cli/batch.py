@@ -10,7 +10,7 @@ import typer
 
 from densecrf.batch import Engine, Options, Recipe, Summary, run, shards, shown
 from densecrf.cli import say
-from densecrf.cli.options import DEVICES, MACHINE, CrfOptions, FileOptions, Json, LabelOptions, words
+from densecrf.cli.options import MACHINE, CrfOptions, Device, FileOptions, Json, LabelOptions, words
 
 HELP = """\
 Refine whole data sets: everything that has no output yet, and nothing twice.
@@ -62,15 +62,7 @@ class EngineOptions:
         int | None,
         typer.Option(metavar="N", help="Of each worker; a fair share otherwise.", rich_help_panel=MACHINE),
     ] = None
-    device: Annotated[
-        str,
-        typer.Option(
-            metavar="DEVICE",
-            help="cpu, cuda, or cuda:1 for the second GPU; needs torch.",
-            autocompletion=words(*DEVICES),
-            rich_help_panel=MACHINE,
-        ),
-    ] = "cpu"
+    device: Device = "cpu"
 
     def chosen(self) -> Engine:
         """What these say.

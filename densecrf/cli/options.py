@@ -17,8 +17,6 @@ CRF = "The CRF's parameters"
 INPUT = "What the files mean"
 MACHINE = "The machine"
 
-DEVICES = ("cpu", "cuda")
-
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of text.")]
 
 
@@ -71,6 +69,22 @@ def words(*words: str) -> Callable[[str], list[str]]:
     return complete
 
 
+def _number(about: str) -> Any:
+    """One of the parameters that are numbers."""
+    return typer.Option(metavar="X", help=about, rich_help_panel=CRF)
+
+
+Device = Annotated[
+    str,
+    typer.Option(
+        metavar="DEVICE",
+        help="cpu, cuda, or cuda:1 for the second GPU; needs torch.",
+        autocompletion=words("cpu", "cuda"),
+        rich_help_panel=MACHINE,
+    ),
+]
+
+
 @dataclass(frozen=True)
 class CrfOptions:
     """The CRF's parameters: a preset or a file, and single values instead of what these have."""
@@ -85,22 +99,11 @@ class CrfOptions:
             rich_help_panel=CRF,
         ),
     ] = None
-    w1: Annotated[
-        float | None, typer.Option(metavar="X", help="Weight of the bilateral kernel.", rich_help_panel=CRF)
-    ] = None
-    sigma_alpha: Annotated[
-        float | None, typer.Option(metavar="X", help="Its standard deviation in pixels.", rich_help_panel=CRF)
-    ] = None
-    sigma_beta: Annotated[
-        float | None,
-        typer.Option(metavar="X", help="Its standard deviation in colours of 0 to 255.", rich_help_panel=CRF),
-    ] = None
-    w2: Annotated[
-        float | None, typer.Option(metavar="X", help="Weight of the Gaussian kernel.", rich_help_panel=CRF)
-    ] = None
-    sigma_gamma: Annotated[
-        float | None, typer.Option(metavar="X", help="Its standard deviation in pixels.", rich_help_panel=CRF)
-    ] = None
+    w1: Annotated[float | None, _number("Weight of the bilateral kernel.")] = None
+    sigma_alpha: Annotated[float | None, _number("Its standard deviation in pixels.")] = None
+    sigma_beta: Annotated[float | None, _number("Its standard deviation in colours of 0 to 255.")] = None
+    w2: Annotated[float | None, _number("Weight of the Gaussian kernel.")] = None
+    sigma_gamma: Annotated[float | None, _number("Its standard deviation in pixels.")] = None
     normalization: Annotated[
         str | None,
         typer.Option(
@@ -189,15 +192,7 @@ class MachineOptions:
             rich_help_panel=MACHINE,
         ),
     ] = None
-    device: Annotated[
-        str,
-        typer.Option(
-            metavar="DEVICE",
-            help="cpu, cuda, or cuda:1 for the second GPU; needs torch.",
-            autocompletion=words(*DEVICES),
-            rich_help_panel=MACHINE,
-        ),
-    ] = "cpu"
+    device: Device = "cpu"
 
     def require(self) -> None:
         """Raises a ValueError where the device cannot be had, and says why."""
