@@ -20,10 +20,18 @@ class Term:
 class Profile:
     def seconds(self) -> dict[str, float]: ...
 
+class Stop:
+    def set(self) -> None: ...
+
 class Model:
     vertices: int
     def __init__(
-        self, shape: Sequence[int], terms: Sequence[Term], threads: int, profile: Profile | None = None
+        self,
+        shape: Sequence[int],
+        terms: Sequence[Term],
+        threads: int,
+        profile: Profile | None = None,
+        stop: Stop | None = None,
     ) -> None: ...
     def infer(
         self,
@@ -38,6 +46,7 @@ class Model:
         threads: int,
         out: NDArray[np.float32],
         profile: Profile | None = None,
+        stop: Stop | None = None,
     ) -> int: ...
     def message(self, values: NDArray[np.float32], threads: int, out: NDArray[np.float32]) -> None: ...
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any
 
 from densecrf import _arrays, _core, _gpu_refine
@@ -96,19 +97,28 @@ def _infer(request: Request, marginals: Any, profile: _core.Profile | None) -> N
     workers = min(len(marginals), request.call.threads)
     threads = request.call.threads // workers
     pictures = list(zip(request.terms, request.scores, marginals, strict=True))
+    stop = _core.Stop()
+    one = partial(_infer_one, request, threads, profile, stop)
     if workers == 1:
         for picture in pictures:
-            _infer_one(request, threads, profile, *picture)
+            one(*picture)
         return
     with ThreadPoolExecutor(workers, "densecrf") as pool:
-        for done in [pool.submit(_infer_one, request, threads, profile, *picture) for picture in pictures]:
-            done.result()
+        waiting = [pool.submit(one, *picture) for picture in pictures]
+        try:
+            for done in waiting:
+                done.result()
+        except BaseException:  # Ctrl-C, or a picture that failed: nobody will see the others
+            stop.set()
+            pool.shutdown(cancel_futures=True)
+            raise
 
 
 def _infer_one(
     request: Request,
     threads: int,
     profile: _core.Profile | None,
+    stop: _core.Stop,
     terms: Sequence[FullTerm],
     scores: Any,
     marginals: Any,
@@ -116,7 +126,7 @@ def _infer_one(
     """One picture: scores [L, N] -> marginals [L, N]."""
     call = request.call
     core_terms = [term.for_core() for term in terms] if call.iterations else []
-    model = _core.Model(call.shape[2:], core_terms, threads, profile)
+    model = _core.Model(call.shape[2:], core_terms, threads, profile, stop)
     kind = "logits" if call.from_logits else "probabilities"
     tolerance = call.label_tolerance
-    model.infer(scores, kind, CLIP, call.iterations, None, 0.0, 0.0, tolerance, threads, marginals, profile)
+    model.infer(scores, kind, CLIP, call.iterations, None, 0.0, 0.0, tolerance, threads, marginals, profile, stop)

@@ -7,6 +7,7 @@
 #include <optional>
 
 #include "../cuda/model.h"
+#include "signals.h"
 #include "values.h"
 
 #if defined(DENSECRF_TWIN)
@@ -132,9 +133,10 @@ std::optional<std::vector<int>> infer(const DeviceModel& built, const cuda::Cont
     const Unary unary{floats_at(scores), labels, scores_of(kind), clip};
     const Inference inference{iterations, floats_at(start), damping, label_tolerance, tolerance};
     std::vector<int> ran;
+    Signals signals;
     {
         const py::gil_scoped_release release;
-        built.model->infer(context, unary, inference, floats_at(out), count ? &ran : nullptr);
+        built.model->infer(context, unary, inference, floats_at(out), count ? &ran : nullptr, signals.interrupt());
     }
     return count ? std::optional(ran) : std::nullopt;
 }

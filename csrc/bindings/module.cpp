@@ -10,6 +10,7 @@
 #include "../cpu/memory.h"
 #include "../cpu/model.h"
 #include "../cpu/survey.h"
+#include "signals.h"
 #include "values.h"
 
 namespace densecrf {
@@ -51,6 +52,7 @@ std::vector<double> max_abs(const std::vector<int64_t>& shape, const TermOfArray
     if (one.term.channels.data && py::cast<py::array>(one.channels).shape(0) != grid.points())
         throw py::value_error("channels must have shape (N, C)");
     std::vector<double> found(one.term.dims());
+    const py::gil_scoped_release release;
     cpu::Features(grid, one.term).max_abs(found.data());
     return found;
 }
@@ -62,7 +64,7 @@ struct BuiltModel {
 };
 
 std::unique_ptr<BuiltModel> make_model(const std::vector<int64_t>& shape, const std::vector<TermOfArrays>& terms,
-                                       int threads, cpu::Profile* profile) {
+                                       int threads, cpu::Profile* profile, const Stop* stop) {
     const Grid grid{shape};
     if (shape.empty() || grid.points() < 1) throw py::value_error("a model needs points");
     std::vector<Term> plain;
@@ -73,8 +75,10 @@ std::unique_ptr<BuiltModel> make_model(const std::vector<int64_t>& shape, const 
         plain.push_back(one.term);
     }
     const py::ssize_t labels = labels_of(plain);
+    Signals signals(stop);
     const py::gil_scoped_release release;
-    return std::unique_ptr<BuiltModel>(new BuiltModel{cpu::Model(grid, plain, {threads, profile}), labels});
+    return std::unique_ptr<BuiltModel>(
+        new BuiltModel{cpu::Model(grid, plain, {threads, profile, signals.interrupt()}), labels});
 }
 
 void check_planes(const BuiltModel& built, const Planar& array) {
@@ -86,7 +90,7 @@ void check_planes(const BuiltModel& built, const Planar& array) {
 
 int infer(const BuiltModel& built, const Planar& scores, const std::string& kind, float clip, int iterations,
           const std::optional<Planar>& start, float damping, float tolerance, float label_tolerance, int threads,
-          Planar& out, cpu::Profile* profile) {
+          Planar& out, cpu::Profile* profile, const Stop* stop) {
     check_planes(built, scores);
     check_planes(built, out);
     if (start) check_planes(built, *start);
@@ -95,8 +99,9 @@ int infer(const BuiltModel& built, const Planar& scores, const std::string& kind
     const Unary unary{scores.data(), static_cast<int>(scores.shape(0)), scores_of(kind), clip};
     const Inference inference{iterations, start ? start->data() : nullptr, damping, label_tolerance, tolerance};
     float* marginals = out.mutable_data();
+    Signals signals(stop);
     const py::gil_scoped_release release;
-    return built.model.infer(unary, inference, {threads, profile}, marginals);
+    return built.model.infer(unary, inference, {threads, profile, signals.interrupt()}, marginals);
 }
 
 void message(const BuiltModel& built, const Planar& values, int threads, Planar& out) {
@@ -106,8 +111,9 @@ void message(const BuiltModel& built, const Planar& values, int threads, Planar&
     const float* from = values.data();
     float* to = out.mutable_data();
     const int labels = static_cast<int>(values.shape(0));
+    Signals signals;
     const py::gil_scoped_release release;
-    built.model.message(from, labels, {threads}, to);
+    built.model.message(from, labels, {threads, nullptr, signals.interrupt()}, to);
 }
 
 py::dict survey(const Planar& scores, int threads) {
@@ -115,9 +121,10 @@ py::dict survey(const Planar& scores, int threads) {
     const float* data = scores.data();
     const int64_t labels = scores.shape(0), points = scores.shape(1);
     Survey s;
+    Signals signals;
     {
         const py::gil_scoped_release release;
-        s = cpu::survey(data, labels, points, threads);
+        s = cpu::survey(data, labels, points, {threads, nullptr, signals.interrupt()});
     }
     return dict_of(s);
 }
@@ -150,14 +157,17 @@ PYBIND11_MODULE(_core, m) {
             for (int s = 0; s < cpu::kStages; ++s) seconds[cpu::kStageNames[s]] = profile.seconds(s);
             return seconds;
         });
+    py::class_<Stop>(m, "Stop", "Ends calls that run in other threads; they raise RuntimeError.")
+        .def(py::init<>())
+        .def("set", &Stop::set);
     py::class_<BuiltModel>(m, "Model")
         .def(py::init(&make_model), py::arg("shape"), py::arg("terms"), py::arg("threads"),
-             py::arg("profile") = py::none())
+             py::arg("profile") = py::none(), py::arg("stop") = py::none())
         .def_property_readonly("vertices", [](const BuiltModel& built) { return built.model.vertices(); })
         .def("infer", &infer, py::arg("scores").noconvert(), py::arg("kind"), py::arg("clip"),
              py::arg("iterations"), py::arg("start").noconvert(), py::arg("damping"), py::arg("tolerance"),
              py::arg("label_tolerance"), py::arg("threads"), py::arg("out").noconvert(),
-             py::arg("profile") = py::none(),
+             py::arg("profile") = py::none(), py::arg("stop") = py::none(),
              "Marginals of scores [L, N], written to out [L, N]; iterations that ran.")
         .def("message", &message, py::arg("values").noconvert(), py::arg("threads"), py::arg("out").noconvert(),
              "Values [C, N] through all terms, summed, written to out [C, N].");

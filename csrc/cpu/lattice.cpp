@@ -85,19 +85,18 @@ void Lattice::build_terms(Team& team, int thread) {
             const Fresh& fresh = building_[i % terms];
             if (i / terms >= count(*fresh.lattice)) return;
             const Lap lap(team.profile(), stage);
-            body(*fresh.builder, static_cast<int>(i / terms));
+            body(*fresh.builder, static_cast<int>(i / terms), team);
         });
     };
     const auto partitions = [&](const TermLattice&) { return order_.partitions(); };
     const auto phases = [](const TermLattice& lattice) { return static_cast<int>(lattice.phases.size()); };
 
-    team.each(thread, int64_t{terms} * order_.partitions(), [&](int64_t i) {
-        building_[i % terms].builder->embed(static_cast<int>(i / terms), team.profile());
-    });
+    team.each(thread, int64_t{terms} * order_.partitions(),
+              [&](int64_t i) { building_[i % terms].builder->embed(static_cast<int>(i / terms), team); });
     team.once(thread, [&] {
-        for (const Fresh& fresh : building_) fresh.builder->number_rows();
+        for (const Fresh& fresh : building_) fresh.builder->number_rows(team);
     });
-    each(Stage::kNeighbours, phases, [](TermBuilder& builder, int phase) { builder.sort(phase); });
+    each(Stage::kNeighbours, phases, [](TermBuilder& builder, int phase, Team& all) { builder.sort(phase, all); });
     std::vector<PlacedLattice> alone;
     for (const Fresh& fresh : building_) alone.push_back({fresh.lattice.get(), 0});
     for (size_t at = 0; at < most_phases(alone); ++at)
@@ -105,15 +104,18 @@ void Lattice::build_terms(Team& team, int thread) {
             const Lap lap(team.profile(), Stage::kNeighbours);
             building_[t].builder->link(static_cast<int>(at), piece);
         });
-    each(Stage::kNeighbours, phases, [](TermBuilder& builder, int phase) { builder.close_gaps(phase); });
+    each(Stage::kNeighbours, phases,
+         [](TermBuilder& builder, int phase, Team& all) { builder.close_gaps(phase, all); });
 
-    each(Stage::kNormalise, partitions, [](TermBuilder& builder, int p) { builder.splat_ones(p); });
+    each(Stage::kNormalise, partitions,
+         [](TermBuilder& builder, int p, Team& all) { builder.splat_ones(p, all); });
     for (const Fresh& fresh : building_) {
         const int width = 1;
         float* const ones[] = {fresh.builder->ones()};
         blur({{fresh.lattice.get(), 0}}, {1, &width, ones}, Stage::kNormalise, team, thread);
     }
-    each(Stage::kNormalise, partitions, [](TermBuilder& builder, int p) { builder.slice_ones(p); });
+    each(Stage::kNormalise, partitions,
+         [](TermBuilder& builder, int p, Team& all) { builder.slice_ones(p, all); });
 }
 
 void Lattice::place_terms() {

@@ -76,20 +76,13 @@ class MeanField {
     }
 
   private:
-    // Calls body(partition, run) for every run of every partition.
-    template <class Body>
-    void each_run(Team& team, int thread, const Body& body) {
-        team.each(thread, order_.partitions(),
-                  [&](int64_t p) { all_.passes.for_each_run(p, [&](const Run& run) { body(p, run); }); });
-    }
-
     // ------------------------------------------------------------------------------- iterations
 
     void iterate(int i, Team& team, int thread) {
         const BlockedValues &from = values_[i % 2], &to = values_[(i + 1) % 2];
         Scratch all(stride_), before(from_->passes.stride()), after(to_->passes.stride());
-        each_run(team, thread, [&](int64_t p, const Run& run) {
-            start_of_run(p, run, i > 0 ? &from : nullptr, to);
+        for_each_run(order_, team, thread, [&](int64_t p, const Run& run) {
+            start_of_run(p, run, i > 0 ? &from : nullptr, to, team);
             if (to_ == from_ || to_ == &all_) {
                 to_ == from_ ? find_marginals(i, run, kFloorInside, after, team.profile())
                              : find_all_marginals(i, run, kFloorInside, all, before, team.profile());
@@ -119,7 +112,7 @@ class MeanField {
         constexpr int i = 1;
         {
             Scratch scratch(stride_);
-            each_run(team, thread, [&](int64_t p, const Run& run) {
+            for_each_run(order_, team, thread, [&](int64_t p, const Run& run) {
                 find_marginals(i, run, kFloorInside, scratch, team.profile());
                 const Lap lap(team.profile(), Stage::kWrite);
                 kernels().write(run.count, scratch.q.data(), stride_, 1.0f, marginals_, run.first);
@@ -131,8 +124,8 @@ class MeanField {
         Scratch all(stride_), after(to_->passes.stride());
         const Planes<const float> planes{marginals_.data, marginals_.points, to_->passes.labels(),
                                          to_->labels.data()};
-        each_run(team, thread, [&](int64_t p, const Run& run) {
-            start_of_run(p, run, nullptr, to);
+        for_each_run(order_, team, thread, [&](int64_t p, const Run& run) {
+            start_of_run(p, run, nullptr, to, team);
             if (to_ != &all_) {
                 all_.passes.recall(run, all_.unaries, all.x.data());
                 to_->take_unaries(run, all.x.data(), stride_, after);
@@ -142,8 +135,8 @@ class MeanField {
         });
     }
 
-    void start_of_run(int64_t p, const Run& run, const BlockedValues* from, const BlockedValues& to) {
-        if (&run == order_.begin(static_cast<int>(p))) to_->passes.clear(p, to);
+    void start_of_run(int64_t p, const Run& run, const BlockedValues* from, const BlockedValues& to, Team& team) {
+        if (&run == order_.begin(static_cast<int>(p))) to_->passes.clear(p, to, team);
         if (from) from_->passes.expect_next(p, run, *from);
         to_->passes.expect_next(p, run, to);
     }
@@ -246,7 +239,7 @@ class MeanField {
         const int n = inference_.iterations;
         team.once(thread, [&] { from_ = to_; });
         Scratch all(stride_), some(from_->passes.stride());
-        each_run(team, thread, [&](int64_t, const Run& run) {
+        for_each_run(order_, team, thread, [&](int64_t, const Run& run) {
             from_->whole() ? find_marginals(n, run, kFloorResult, all, team.profile())
                            : find_all_marginals(n, run, kFloorResult, all, some, team.profile());
             const Lap lap(team.profile(), Stage::kWrite);
@@ -256,7 +249,7 @@ class MeanField {
 
     void write_kept(Team& team, int thread) {
         Scratch scratch(stride_);
-        each_run(team, thread, [&](int64_t, const Run& run) {
+        for_each_run(order_, team, thread, [&](int64_t, const Run& run) {
             all_.passes.recall(run, kept_, scratch.q.data());
             kernels().write(run.count, scratch.q.data(), stride_, 1.0f, marginals_, run.first);
         });

@@ -22,7 +22,10 @@ Array<float> mixing_matrix(const Compatibility& compatibility, int labels, int s
     return matrix;
 }
 
-constexpr int64_t kRowsPerPiece = 1024;
+// Rows that a thread mixes at a time; of many labels few, because the caller may end the work only in between.
+int64_t rows_per_piece(int stride) {
+    return std::clamp<int64_t>((int64_t{1} << 26) / stride / stride, 1, 1024);
+}
 
 }  // namespace
 
@@ -50,11 +53,13 @@ void Passes::recall(const Run& run, const BlockedValues& points, float* rows) co
             std::copy_n(points.row(b, run.start + p), points.width(b), rows + p * stride_ + label);
 }
 
-void Passes::clear(int64_t partition, const BlockedValues& values) const {
+void Passes::clear(int64_t partition, const BlockedValues& values, Team& team) const {
     for (size_t t = 0; t < lattice_.terms().size(); ++t) {
         const Lattice::RowRange rows = lattice_.partition_rows(t, partition);
-        for (int b = 0; b < values.blocks(); ++b)
+        for (int b = 0; b < values.blocks(); ++b) {
+            team.check();
             std::memset(values.row(b, rows.first), 0, (rows.end - rows.first) * values.width(b) * sizeof(float));
+        }
     }
 }
 
@@ -89,11 +94,12 @@ void Passes::mix(size_t term, const BlockedValues& values, Team& team, int threa
     const PlacedLattice& placed = lattice_.terms()[term];
     const int64_t first = placed.first_row, end = first + placed.lattice->rows();
     Array<float> scratch(stride_);
-    team.each(thread, (end - first + kRowsPerPiece - 1) / kRowsPerPiece, [&](int64_t i) {
-        const int64_t start = first + i * kRowsPerPiece;
+    const int64_t rows = rows_per_piece(stride_);
+    team.each(thread, (end - first + rows - 1) / rows, [&](int64_t i) {
+        const int64_t start = first + i * rows;
         std::vector<float*> piece;
         for (int b = 0; b < values.blocks(); ++b) piece.push_back(values.row(b, start));
-        kernels().mix(std::min(kRowsPerPiece, end - start), matrices_[term].data(), stride_,
+        kernels().mix(std::min(rows, end - start), matrices_[term].data(), stride_,
                       {values.blocks(), values.rows().width, piece.data()}, scratch.data());
     });
 }

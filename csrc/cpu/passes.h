@@ -3,6 +3,7 @@
 
 #include "label_blocks.h"
 #include "lattice.h"
+#include "runs.h"
 
 namespace densecrf::cpu {
 
@@ -27,19 +28,12 @@ class Passes {
     void shape_points(BlockedValues& values) const { values.shape(blocks_, order_.points()); }
     void shape_rows(BlockedValues& values) const { values.shape(blocks_, lattice_.rows()); }
 
-    // Calls body(run) for every run of the partition.
-    template <class Body>
-    void for_each_run(int64_t partition, const Body& body) const {
-        const int p = static_cast<int>(partition);
-        for (const Run* run = order_.begin(p); run != order_.end(p); ++run) body(*run);
-    }
-
     // rows [count][stride] of a scratch <-> rows of points. Labels beyond L stay what they are in the scratch.
     void keep(const Run& run, const float* rows, const BlockedValues& points) const;
     void recall(const Run& run, const BlockedValues& points, float* rows) const;
 
     // Zero, for a partition's own rows.
-    void clear(int64_t partition, const BlockedValues& values) const;
+    void clear(int64_t partition, const BlockedValues& values, Team& team) const;
 
     // Fetches into the cache what the next run is the first of the partition to look at.
     void expect_next(int64_t partition, const Run& run, const BlockedValues& values) const;

@@ -8,11 +8,15 @@
 #include "blur_plan.h"
 #include "hash_table.h"
 #include "kernels.h"
+#include "team.h"
 
 namespace densecrf::cpu {
 
 // Rows of a piece on average: their keys, and a table of them, fit the L1 cache.
 constexpr size_t kRowsPerPiece = 512;
+
+// Of loops over the rows of a whole term, which may be a thousand million.
+constexpr size_t kRowsPerCheck = 64 * kRowsPerPiece;
 
 template <int kWords>
 class PhaseBuilder {
@@ -37,20 +41,24 @@ class PhaseBuilder {
     }
 
     // Rows to pieces by their weighted sums. Groups of rows that happen to have the same sum share a piece.
-    void sort(const Key<kWords>* keys, size_t rows) {
+    void sort(const Key<kWords>* keys, size_t rows, Team& team) {
         int bits = 0;
         while ((kRowsPerPiece << bits) < rows) ++bits;
         const size_t pieces = size_t{1} << bits;
         Array<uint32_t> piece(rows);
         begin_.assign(pieces + 1, 0);
         for (size_t row = 0; row < rows; ++row) {
+            if (row % kRowsPerCheck == 0) team.check();
             piece[row] = bits ? static_cast<uint32_t>(fingerprint(keys[row]) >> (64 - bits)) : 0;
             ++begin_[piece[row] + 1];
         }
         std::partial_sum(begin_.begin(), begin_.end(), begin_.begin());
         row_ = Array<uint32_t>(rows);
         std::vector<size_t> place(begin_.begin(), begin_.end() - 1);
-        for (size_t row = 0; row < rows; ++row) row_[place[piece[row]]++] = static_cast<uint32_t>(row);
+        for (size_t row = 0; row < rows; ++row) {
+            if (row % kRowsPerCheck == 0) team.check();
+            row_[place[piece[row]]++] = static_cast<uint32_t>(row);
+        }
         phase_.chain = Array<uint32_t>(rows * phase_.axes + kFetchAhead);
         phase_.first.resize(pieces);
         phase_.length.resize(pieces * phase_.axes);
@@ -85,9 +93,10 @@ class PhaseBuilder {
     }
 
     // Chains were written where they had room whatever their length; moves them together.
-    void close_gaps() {
+    void close_gaps(Team& team) {
         uint32_t* end = phase_.chain.data();
         for (size_t piece = 0; piece < phase_.first.size(); ++piece) {
+            if (piece % (kRowsPerCheck / kRowsPerPiece) == 0) team.check();
             phase_.first[piece] = end - phase_.chain.data();
             size_t length = 0;
             for (int axis = 0; axis < phase_.axes; ++axis) length += phase_.length[piece * phase_.axes + axis];

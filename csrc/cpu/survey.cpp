@@ -54,11 +54,11 @@ Survey merge(const Survey& a, const Survey& b) {
 
 }  // namespace
 
-Survey survey(const float* scores, int64_t labels, int64_t points, int threads) {
+Survey survey(const float* scores, int64_t labels, int64_t points, const Execution& execution) {
     const Planes<const float> planes{scores, points, static_cast<int>(labels)};
     const int64_t blocks = (points + kBlock - 1) / kBlock;
     std::vector<Survey> partial(blocks);
-    Team team({threads}, 1 + blocks / 32);
+    Team team(execution, 1 + blocks / 32);
     team.run([&](int thread) {
         team.each(thread, blocks, [&](int64_t b) {
             const int64_t first = b * kBlock;

@@ -2,10 +2,11 @@
 #pragma once
 
 #include "../problem.h"
+#include "team.h"
 
 namespace densecrf::cpu {
 
 // scores [labels, points]
-Survey survey(const float* scores, int64_t labels, int64_t points, int threads);
+Survey survey(const float* scores, int64_t labels, int64_t points, const Execution& execution);
 
 }  // namespace densecrf::cpu

@@ -12,7 +12,7 @@ void Team::barrier() {
     } else {
         // Spin for the length of a usual wait, then give the core away: the thread waited for may need it.
         for (int spin = 0; round_.load(std::memory_order_acquire) == round; ++spin) {
-            if (failed_.load(std::memory_order_relaxed)) throw Aborted{};
+            check();
             if (spin > 2000) std::this_thread::yield();
         }
     }

@@ -6,6 +6,7 @@
 
 #include "features.h"
 #include "phase_builder.h"
+#include "runs.h"
 
 namespace densecrf::cpu {
 namespace {
@@ -32,20 +33,20 @@ class TypedTermBuilder final : public TermBuilder {
         lattice_.fresh = Array<uint32_t>(order.runs() + order.partitions());
     }
 
-    void embed(int partition, Profile* profile) override {
+    void embed(int partition, Team& team) override {
         const int64_t points = order_.first_point(partition + 1) - order_.first_point(partition);
         HashTable<kWords> table(static_cast<size_t>(points) / 2);
         Walk walk;
         std::vector<Key<kWords>>& keys = partition_keys_[partition];
         uint32_t* fresh = fresh_of(partition);
-        for (const Run* run = order_.begin(partition); run != order_.end(partition); ++run) {
+        for_each_run(order_, partition, team, [&](const Run& run) {
             *fresh++ = static_cast<uint32_t>(keys.size());
-            embed_run(*run, table, keys, walk, profile);
-        }
+            embed_run(run, table, keys, walk, team.profile());
+        });
         *fresh = static_cast<uint32_t>(keys.size());
     }
 
-    void number_rows() override {
+    void number_rows(Team& team) override {
         size_t rows = 0;
         for (const std::vector<Key<kWords>>& keys : partition_keys_) {
             lattice_.first_row.push_back(static_cast<uint32_t>(rows));
@@ -57,6 +58,7 @@ class TypedTermBuilder final : public TermBuilder {
         keys_ = Array<Key<kWords>>(rows);
         Key<kWords>* to = keys_.data();
         for (std::vector<Key<kWords>>& keys : partition_keys_) {
+            team.check();
             to = std::copy(keys.begin(), keys.end(), to);
             std::vector<Key<kWords>>().swap(keys);
         }
@@ -64,11 +66,11 @@ class TypedTermBuilder final : public TermBuilder {
         lattice_.norm = Array<float>(order_.points());
     }
 
-    void sort(int phase) override { phases_[phase].sort(keys_.data(), keys_.size()); }
+    void sort(int phase, Team& team) override { phases_[phase].sort(keys_.data(), keys_.size(), team); }
     void link(int phase, int64_t piece) override { phases_[phase].link(piece, keys_.data()); }
-    void close_gaps(int phase) override { phases_[phase].close_gaps(); }
+    void close_gaps(int phase, Team& team) override { phases_[phase].close_gaps(team); }
 
-    void splat_ones(int partition) override {
+    void splat_ones(int partition, Team& team) override {
         const uint32_t first = lattice_.first_row[partition];
         const int64_t begin = order_.first_point(partition) * corners(),
                       end = order_.first_point(partition + 1) * corners();
@@ -79,21 +81,22 @@ class TypedTermBuilder final : public TermBuilder {
         const float one = 1.0f;
         float* const column[] = {ones()};
         const Corners own = all_corners();
-        for (const Run* run = order_.begin(partition); run != order_.end(partition); ++run)
-            kernels().splat(run->count, {1, &own}, run->start, &one, 0, {1, &kOneColumn, column});
+        for_each_run(order_, partition, team, [&](const Run& run) {
+            kernels().splat(run.count, {1, &own}, run.start, &one, 0, {1, &kOneColumn, column});
+        });
     }
 
     float* ones() override { return ones_.data(); }
 
-    void slice_ones(int partition) override {
+    void slice_ones(int partition, Team& team) override {
         const float scale = slice_scale(layout_.dims);
         float* const column[] = {ones()};
         const Corners own = all_corners();
-        for (const Run* run = order_.begin(partition); run != order_.end(partition); ++run) {
-            float* norm = lattice_.norm.data() + run->start;
-            kernels().slice(run->count, {1, &own}, run->start, {1, &kOneColumn, column}, Rows{}, norm, 1);
-            for (int p = 0; p < run->count; ++p) norm[p] *= scale;
-        }
+        for_each_run(order_, partition, team, [&](const Run& run) {
+            float* norm = lattice_.norm.data() + run.start;
+            kernels().slice(run.count, {1, &own}, run.start, {1, &kOneColumn, column}, Rows{}, norm, 1);
+            for (int p = 0; p < run.count; ++p) norm[p] *= scale;
+        });
     }
 
   private:

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "runs.h"
+
 namespace densecrf::cpu {
 namespace {
 
@@ -27,7 +29,7 @@ class TwoLabels {
         for (int i = 0; i < iterations_; ++i) {
             float* const to[] = {values_[(i + 1) % 2].data()};
             const Rows rows{1, &kOneColumn, to};
-            each_run(team, thread, [&](int64_t p, const Run& run) {
+            for_each_run(order_, team, thread, [&](int64_t p, const Run& run) {
                 if (&run == order_.begin(static_cast<int>(p))) clear(p, to[0]);
                 float x[kRunLength], d[kRunLength];
                 find_odds(i, run, x, team.profile());
@@ -40,7 +42,7 @@ class TwoLabels {
             });
             blur(lattice_.terms(), rows, Stage::kBlur, team, thread);
         }
-        each_run(team, thread, [&](int64_t, const Run& run) {
+        for_each_run(order_, team, thread, [&](int64_t, const Run& run) {
             float x[kRunLength];
             find_odds(iterations_, run, x, team.profile());
             const Lap lap(team.profile(), Stage::kWrite);
@@ -49,15 +51,6 @@ class TwoLabels {
     }
 
   private:
-    // Calls body(partition, run) for every run of every partition.
-    template <class Body>
-    void each_run(Team& team, int thread, const Body& body) {
-        team.each(thread, order_.partitions(), [&](int64_t p) {
-            const int partition = static_cast<int>(p);
-            for (const Run* run = order_.begin(partition); run != order_.end(partition); ++run) body(p, *run);
-        });
-    }
-
     void clear(int64_t partition, float* values) const {
         for (size_t t = 0; t < lattice_.terms().size(); ++t) {
             const Lattice::RowRange rows = lattice_.partition_rows(t, partition);

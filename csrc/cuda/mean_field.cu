@@ -69,9 +69,11 @@ class MeanField {
         pass_.scale = 1.0f;
     }
 
-    void infer(const Unary& unary, const Inference& inference, float* marginals, std::vector<int>* iterations) {
+    void infer(const Unary& unary, const Inference& inference, float* marginals, std::vector<int>* iterations,
+               Interrupt* interrupt) {
         const int n = inference.iterations;
         for (int i = 0; i <= n; ++i) {
+            if (interrupt) interrupt->look();
             if (i > 0) filter();
             Pass pass = pass_of(i, unary, inference);
             if (i == n) pass.out = marginals;
@@ -151,9 +153,9 @@ class MeanField {
 }  // namespace
 
 void infer(const Context& context, const Lattice& lattice, const Unary& unary, const Inference& inference,
-           float* marginals, std::vector<int>* iterations) {
+           float* marginals, std::vector<int>* iterations, Interrupt* interrupt) {
     MeanField(context, lattice, unary.labels, label_tolerance(lattice, inference), inference.iterations > 0)
-        .infer(unary, inference, marginals, iterations);
+        .infer(unary, inference, marginals, iterations, interrupt);
 }
 
 void message(const Context& context, const Lattice& lattice, const float* values, int labels, float* out) {

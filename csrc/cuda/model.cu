@@ -34,21 +34,24 @@ Model::Model(const Context& context, const Grid& grid, int pictures, const std::
 template <class Work>
 void Model::in_order(const Context& context, const Work& work) const {
     const DeviceGuard guard(built_in_.device);
-    const bool apart = context.stream != built_in_.stream && !is_captured(context);
-    if (apart) {
+    const auto order = [&](const Context& later, const Context& earlier) {
+        if (context.stream == built_in_.stream || is_captured(context)) return;
         const std::lock_guard<std::mutex> lock(mutex_);
-        order_.after(context, built_in_);
+        order_.after(later, earlier);
+    };
+    order(context, built_in_);
+    try {
+        work();
+    } catch (...) {  // some of it may have been launched
+        order(built_in_, context);
+        throw;
     }
-    work();
-    if (apart) {  // so that memory of the lattices is not given to others too early
-        const std::lock_guard<std::mutex> lock(mutex_);
-        order_.after(built_in_, context);
-    }
+    order(built_in_, context);  // so that memory of the lattices is not given to others too early
 }
 
 void Model::infer(const Context& context, const Unary& unary, const Inference& inference, float* marginals,
-                  std::vector<int>* iterations) const {
-    in_order(context, [&] { cuda::infer(context, lattice_, unary, inference, marginals, iterations); });
+                  std::vector<int>* iterations, Interrupt* interrupt) const {
+    in_order(context, [&] { cuda::infer(context, lattice_, unary, inference, marginals, iterations, interrupt); });
 }
 
 void Model::message(const Context& context, const float* values, int labels, float* out) const {

@@ -3,6 +3,7 @@
 
 #include <mutex>
 
+#include "../interrupt.h"
 #include "lattice.h"
 
 namespace densecrf::cuda {
@@ -21,7 +22,7 @@ class Model {
     // As in mean_field.h. `context` may name another stream of the same device than the model was built in: the
     // lattices are then in order between the two.
     void infer(const Context& context, const Unary& unary, const Inference& inference, float* marginals,
-               std::vector<int>* iterations) const;
+               std::vector<int>* iterations, Interrupt* interrupt) const;
     void message(const Context& context, const float* values, int labels, float* out) const;
 
   private:
