@@ -4,6 +4,15 @@ Mean field on the permutohedral lattice with Gaussian spatial and bilateral kern
 "Efficient Inference in Fully Connected CRFs with Gaussian Edge Potentials" (2011).
 """
 
+try:
+    import densecrf._core as _core
+except ImportError as error:
+    raise ImportError(
+        f"densecrf's compiled core cannot be loaded from {__path__[0]} ({error}). If these are the sources: run "
+        f"`pip install .` there and start Python in another folder, or build in place with `make ext`. If not: install "
+        f"densecrf again for this Python."
+    ) from error
+
 from densecrf import reference
 from densecrf._build import build_info
 from densecrf._diagnose import Diagnosis, Finding, diagnose

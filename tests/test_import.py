@@ -1,11 +1,15 @@
 """Importing densecrf is fast, and torch is never imported for anyone."""
 
+import shutil
 import subprocess
 import sys
 import types
+from pathlib import Path
 
 from inputs import picture, probabilities, refine
 from numpy.testing import assert_array_equal
+
+import densecrf
 
 
 def run(program):
@@ -43,3 +47,12 @@ def test_refine_works_beside_something_else_called_torch(monkeypatch, expected):
     """A folder of that name, a stand-in of somebody's tests, or the real one while it is being imported."""
     monkeypatch.setitem(sys.modules, "torch", types.ModuleType("torch"))
     assert_array_equal(refine(picture(), probabilities()), expected)
+
+
+def test_sources_that_were_never_compiled_say_so(tmp_path):
+    sources = Path(densecrf.__file__).parent
+    shutil.copytree(sources, tmp_path / "densecrf", ignore=shutil.ignore_patterns("*.so", "*.pyd", "__pycache__"))
+    done = subprocess.run([sys.executable, "-c", "import densecrf"], cwd=tmp_path, capture_output=True, text=True)
+    last = done.stderr.splitlines()[-1]
+    assert last.startswith(f"ImportError: densecrf's compiled core cannot be loaded from {tmp_path}")
+    assert "pip install ." in last
