@@ -4,8 +4,10 @@ Mean field on the permutohedral lattice with Gaussian spatial and bilateral kern
 "Efficient Inference in Fully Connected CRFs with Gaussian Edge Potentials" (2011).
 """
 
+from importlib import import_module as _import_module
+
 try:
-    import densecrf._core as _core
+    _import_module("densecrf._core")
 except ImportError as error:
     raise ImportError(
         f"densecrf's compiled core cannot be loaded from {__path__[0]} ({error}). If these are the sources: run "
