@@ -50,7 +50,7 @@ BOMBS = {
     "claim.gif": b"GIF89a" + struct.pack("<HH3xc4xHHx", 65535, 65535, b",", 65535, 65535) + b"\x08\0;",
     "claim.bmp": b"BM" + struct.pack("<IHHIIiiHHIIiiII", 99, 0, 0, 54, 40, LARGE, LARGE, 1, 24, 0, 0, 0, 0, 0, 0),
     "claim.ppm": f"P6 {LARGE} {LARGE} 255\n".encode(),
-    "claim.jpg": struct.pack(">IHBHHB", 0xFFD8FFC0, 11, 8, LARGE, LARGE, 1) + bytes.fromhex("011100ffda0008010100003f00"),
+    "claim.jpg": struct.pack(">IHBHHI", 0xFFD8FFC0, 11, 8, LARGE, LARGE, 0x01011100) + b"\xff\xda\0\x08\1\1\0\0?\0",
     "claim.webp": b"RIFF\x1e\0\0\0WEBPVP8X\x0a\0\0\0" + bytes(4) + b"\xff\xff\xff\xff\xff\xff" + bytes(8),
     "targa.png": struct.pack("<BBBHHBHHHHBB", 0, 0, 10, 0, 0, 0, 0, 0, 65535, 65535, 24, 0) + bytes(100),
 }  # fmt: skip
