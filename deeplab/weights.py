@@ -22,6 +22,8 @@ from deeplab import caffemodel, vgg
 from deeplab.deeplab_v1 import BRANCHES
 from deeplab.deeplab_v2 import MultiScale
 
+__all__ = ["load"]
+
 # ---- modules: their names in files, after the authors' and others' networks, and in the networks here ---------
 
 # In front of all of a file's names: DataParallel's, MultiScale's, kazuto1011's, isht7's.
