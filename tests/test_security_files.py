@@ -2,6 +2,7 @@
 
 import json
 import os
+import pickle
 import struct
 import subprocess
 import sys
@@ -183,3 +184,55 @@ def test_a_recipe_of_a_training_is_held_to_the_same(tmp_path, torch):
     (tmp_path / "a.toml").write_text("network = " + "[" * 10_000)
     with pytest.raises(ValueError, match=r"a\.toml: its values are nested too deeply"):
         config.read(tmp_path / "a.toml")
+
+
+def doubled_tuples(times):
+    """A pickle of a dict whose key is a tuple of two of the same tuple of two ...: 2 ** times steps to hash."""
+    nested = b"".join(b"h" + bytes([each]) + b"\x86q" + bytes([each + 1]) for each in range(times))
+    return b"\x80\x02)q\x00" + nested + b"}h" + bytes([times]) + b"K\x01s."
+
+
+@pytest.fixture(params=["zip", "plain"])
+def endless(request, tmp_path):
+    """A file of torch's, new or old, that takes for ever to read."""
+    path = tmp_path / "a.pt"
+    if request.param == "plain":
+        numbers = pickle.dumps(0x1950A86A20F9469CFC6C, 2), pickle.dumps(1001, 2), pickle.dumps({}, 2)
+        path.write_bytes(b"".join(numbers) + doubled_tuples(100) + pickle.dumps([], 2))
+        return path
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, content in {"DATA.pkl": doubled_tuples(100), "version": b"3\n", "byteorder": b"little"}.items():
+            archive.writestr(f"a/{name}", content)
+    return path
+
+
+def test_a_torch_file_that_would_take_for_ever_is_refused_at_once(endless, torch):
+    import deeplab
+
+    start = time.perf_counter()
+    with pytest.raises(FileError, match="its tuples are nested too deeply"):
+        _files.read_probs(endless, SIZE)
+    with pytest.raises(ValueError, match="damaged, or a PyTorch file of more than tensors"):
+        deeplab.weights.load(torch.nn.Linear(1, 1), endless)
+    assert time.perf_counter() - start < 10
+
+
+@pytest.mark.parametrize("new", [True, False])
+def test_what_torch_writes_itself_is_not_nested_too_deeply(tmp_path, torch, new):
+    from densecrf._files.pickles import require_shallow
+
+    network = torch.nn.Sequential(torch.nn.Conv2d(1, 2, 3), torch.nn.BatchNorm2d(2))
+    optimiser = torch.optim.SGD(network.parameters(), 0.1, momentum=0.9)
+    network(torch.zeros(1, 1, 5, 5)).sum().backward()
+    optimiser.step()
+    state = {
+        "state": network.state_dict(),
+        "parameters": list(network.parameters()),
+        "optimiser": optimiser.state_dict(),
+    }
+    for number, content in enumerate(
+        (state, network.state_dict(), torch.zeros(3, 4).to_sparse(), ((1, (2, 3)), {"a": ()}))
+    ):
+        path = tmp_path / f"{number}.pt"
+        torch.save(content, path, _use_new_zipfile_serialization=new)
+        require_shallow(path)
