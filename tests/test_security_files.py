@@ -95,6 +95,14 @@ def test_pictures_that_claim_or_unpack_to_gigabytes_are_a_sentence_and_cost_litt
     assert told["seconds"] < 20
 
 
+@pytest.mark.parametrize("name", ["a.png", "a.npy", "a.npz", "a.pt"])
+def test_a_pipe_that_nobody_writes_to_is_refused_and_not_waited_for(tmp_path, name):
+    os.mkfifo(tmp_path / name)
+    for read in (_files.read_image, lambda path: _files.read_probs(path, SIZE)):
+        with pytest.raises(FileError, match="not a file, but a pipe or a device"):
+            read(tmp_path / name)
+
+
 @pytest.fixture
 def ghostscript(tmp_path, monkeypatch):
     """A file that would be there if somebody had called the program that draws PostScript."""
