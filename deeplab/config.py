@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Annotated, Any, NamedTuple, TypeVar, get_type_hints
 
 import deeplab
+from densecrf import _toml
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -212,7 +213,7 @@ def read(name: str | Path, overrides: Sequence[str] = ()) -> Config:
     if not path.is_file():
         raise FileNotFoundError(f"no file {str(name)!r}, and no experiment; there are {', '.join(published())}")
     try:
-        tables = tomllib.loads(path.read_text(encoding="utf-8"))
+        tables = _toml.read(path)
         for override in overrides:
             _put(tables, override)
         config = _table(Config, tables, "")

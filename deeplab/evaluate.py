@@ -78,7 +78,7 @@ def _run(options: argparse.Namespace) -> int:
     data = commands.data_of(options).subset(slice(options.limit))
     measured = evaluate(data, commands.scorer_of(options, data), preset, options.out)
     rows = table(measured, data.class_names)
-    print(text(rows))
+    print(commands.said(text(rows)))
     if options.out:
         write_csv(options.out / "results.csv", rows)
         write_trimaps(options.out, data)
@@ -178,5 +178,5 @@ def write_trimaps(out: Path, data: DataSet) -> None:
 def _pairs(folder: Path, data: DataSet) -> Iterator[tuple[NDArray[np.uint8], NDArray[np.uint8]]]:
     """Labels as they should be and as they are: read again, as those of a whole data set may not fit into memory."""
     for sample in commands.progress(data, len(data), f"borders {folder.name} the CRF"):
-        with Image.open(folder / f"{sample.name}.png") as image:
+        with Image.open(folder / f"{sample.name}.png", formats=["PNG"]) as image:
             yield sample.labels, np.asarray(image)

@@ -14,6 +14,7 @@ from deeplab.crf import save_labels
 from deeplab.evaluate import likeliest, refined
 from densecrf._files import FileError, read_image, write_overlay
 from densecrf._parameters import resolve
+from densecrf._text import printable
 
 DESCRIPTION = """\
 Label pictures.
@@ -64,7 +65,7 @@ def _run(options: argparse.Namespace) -> int:
         try:
             image = read_image(path)
         except FileError as error:
-            unreadable.append(str(error))
+            unreadable.append(printable(error))
             continue
         scores = scorer(path.name, image)
         _write(targets[path], image, likeliest(refined(image, scores, preset) if preset else scores, options.classes))

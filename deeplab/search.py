@@ -118,7 +118,7 @@ def _run(options: argparse.Namespace) -> int:
     preset = replace(_with(fixed, best), source=source)
     preset.write(options.out / "preset.toml")
     plots.surface(options.out / "surface.png", found, best)
-    print(_words(preset, grid, options.out))
+    print(commands.said(_words(preset, grid, options.out)))
     return 0
 
 

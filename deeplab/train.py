@@ -9,6 +9,7 @@ from pathlib import Path
 
 import torch.distributed
 
+from deeplab import commands
 from deeplab.config import PUBLISHED, keys, published, read
 from deeplab.training import Training, join, train
 
@@ -54,7 +55,7 @@ def main(argv: list[str]) -> int:
         train(training, out)
         status = 0
     except (FloatingPointError, OSError, ValueError) as error:
-        print(f"python -m deeplab train: {error}", file=sys.stderr)
+        print(f"python -m deeplab train: {commands.said(error)}", file=sys.stderr)
     except KeyboardInterrupt:
         print("\npython -m deeplab train: stopped; --resume goes on from the last checkpoint", file=sys.stderr)
     finally:

@@ -21,6 +21,9 @@ from torch import Tensor, nn
 from deeplab import caffemodel, vgg
 from deeplab.deeplab_v1 import BRANCHES
 from deeplab.deeplab_v2 import MultiScale
+from densecrf._files.pickles import require_shallow
+
+__all__ = ["load"]
 
 # ---- modules: their names in files, after the authors' and others' networks, and in the networks here ---------
 
@@ -149,6 +152,7 @@ def _read(path: Path) -> Mapping[str, Tensor]:
 
 def _from_torch(path: Path) -> Mapping[str, Tensor]:
     try:
+        require_shallow(path)
         content = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # there is no end to what damaged files raise
         raise ValueError(f"damaged, or a PyTorch file of more than tensors ({type(error).__name__})") from error

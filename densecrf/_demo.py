@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 import densecrf
 from densecrf import data
+from densecrf._text import printable
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -71,7 +72,7 @@ def run(out: Path) -> None:
     print(table(outcomes))
     print(f"\nms: one call of densecrf.refine, median of {REPEATS}. DeepLab took {DEEPLAB_SECONDS} s per image.")
     print("Terms:", *TERMS, sep="\n  ")
-    print("Drawn (photograph | network's labels | refined labels):", *paths, sep="\n  ")
+    print("Drawn (photograph | network's labels | refined labels):", *map(printable, paths), sep="\n  ")
 
 
 def refine_example(name: str, image: Bytes, probs: Floats) -> Outcome:

@@ -17,12 +17,11 @@ The first three must be there, the others may be.
 from __future__ import annotations
 
 import json
-import sys
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
-from densecrf import _check
+from densecrf import _check, _toml
 from densecrf._device import fetch, send
 from densecrf._presets import Preset, presets
 from densecrf._refine import refine
@@ -166,19 +165,11 @@ def _read(name: str) -> Parameters:
     if not Path(name).is_file():
         raise ValueError(f"no CRF parameters {name!r}: it must be a TOML file or one of {', '.join(presets)}")
     try:
-        found = _toml(Path(name).read_text(encoding="utf-8"))
+        found = _toml.read(Path(name))
         _check_names(found)
         return Parameters(**found)
     except (TypeError, ValueError) as error:
         raise ValueError(f"{name}: not a file of CRF parameters, which has {', '.join(NAMES)}: {error}") from error
-
-
-def _toml(text: str) -> dict[str, Any]:
-    if sys.version_info >= (3, 11):
-        import tomllib
-    else:
-        import tomli as tomllib  # comes with the extras that read such files
-    return tomllib.loads(text)
 
 
 def _check_names(found: dict[str, Any]) -> None:

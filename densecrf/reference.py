@@ -16,6 +16,8 @@ from densecrf._features import FullTerm
 from densecrf._request import CLIP, Request, make_call, make_request
 from densecrf.terms import Term
 
+__all__ = ["refine"]
+
 MAX_PIXELS = 1 << 14  # a kernel of this many pixels takes 2 GiB
 
 Matrix = NDArray[np.float64]

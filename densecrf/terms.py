@@ -21,6 +21,8 @@ from numpy.typing import NDArray
 
 from densecrf import _check
 
+__all__ = ["Bilateral", "Features", "Gaussian", "Normalization", "Sigma", "Term", "Weight"]
+
 Normalization: TypeAlias = Literal["symmetric", "before", "after", "none"]
 NORMALIZATIONS: tuple[str, ...] = get_args(Normalization)
 

@@ -49,8 +49,23 @@ def test_the_browser_may_ask_nobody_else(server):
 def test_a_page_elsewhere_cannot_read_it_under_another_name(server):
     answer, _ = ask(server, Host="example.org")
     assert answer.status == 400
-    answer, _ = ask(server, Origin="http://example.org")
-    assert answer.headers.get("access-control-allow-origin") is None
+
+
+@pytest.mark.parametrize(
+    "origin", ["http://example.org", "null", "http://127.0.0.1:1", "https://127.0.0.1.example.org"]
+)
+def test_a_page_elsewhere_can_neither_read_nor_upload_nor_call(server, origin):
+    form = {"Content_Type": "multipart/form-data; boundary=x"}
+    body = b'--x\r\nContent-Disposition: form-data; name="files"; filename="a.npy"\r\n\r\n\r\n--x--\r\n'
+    for method, path, content, more in (
+        ("GET", "/", None, {}),
+        ("POST", "/gradio_api/upload", body, form),
+        ("POST", "/gradio_api/queue/join", b"{}", {"Content_Type": "application/json"}),
+    ):
+        answer, _ = ask(server, method, path, content, Origin=origin, **more)
+        assert answer.status == 403
+        assert answer.headers.get("access-control-allow-origin") is None
+    assert ask(server, "POST", "/gradio_api/upload", body, Origin=f"http://{server.netloc}", **form)[0].status == 200
 
 
 def test_analytics_are_off_and_no_api_is_offered(server):
@@ -63,9 +78,60 @@ def test_analytics_are_off_and_no_api_is_offered(server):
 
 
 def test_files_of_this_machine_are_not_served(server):
-    for path in ("/etc/hostname", __file__):
+    for path in ("/etc/hostname", __file__, "../../../../etc/hostname", "http://example.org/a.png"):
         answer, _ = ask(server, path=f"/gradio_api/file={path}")
         assert answer.status in (403, 404)
+    for path in ("/static/../../../../etc/hostname", "/assets/..%2f..%2f..%2f..%2fetc/hostname"):
+        assert ask(server, path=path)[0].status in (403, 404)
+
+
+def test_nobody_is_asked_for_somebody_else(server):
+    assert ask(server, path="/gradio_api/proxy=http://example.org/")[0].status == 400
+
+
+def call(server, event, *last):
+    """Calls the handler of an event, as the page does, with the last of its inputs instead of what is on the page.
+
+    Gives the message with which it ends.
+    """
+    config = json.loads(ask(server, path="/config")[1])
+    values = {component["id"]: component["props"].get("value") for component in config["components"]}
+    handler = next(each for each in config["dependencies"] if each["targets"][0][1] == event)
+    data = [values.get(component) for component in handler["inputs"]]
+    data[len(data) - len(last) :] = last
+    body = json.dumps({"data": data, "fn_index": handler["id"], "session_hash": "session"})
+    answer, content = ask(server, "POST", "/gradio_api/queue/join", body, Content_Type="application/json")
+    assert answer.status == 200, content
+    _, events = ask(server, path="/gradio_api/queue/data?session_hash=session")
+    messages = [json.loads(line.removeprefix(b"data: ")) for line in events.splitlines() if line]
+    return next(message for message in messages if message["msg"] == "process_completed")
+
+
+def uploaded(path):
+    return {"path": str(path), "meta": {"_type": "gradio.FileData"}}
+
+
+def test_only_what_was_uploaded_is_opened(server, tmp_path):
+    from PIL import Image
+
+    Image.new("RGB", (9, 9)).save(tmp_path / "private.png")
+    assert call(server, "load")["success"]
+    done = call(server, "upload", uploaded(tmp_path / "private.png"))
+    assert not done["success"]
+    assert "not uploaded" in done["output"]["error"]
+    body = b'--x\r\nContent-Disposition: form-data; name="files"; filename="../../a.png"\r\n\r\n'
+    body += (tmp_path / "private.png").read_bytes() + b"\r\n--x--\r\n"
+    _, content = ask(server, "POST", "/gradio_api/upload", body, Content_Type="multipart/form-data; boundary=x")
+    (place,) = json.loads(content)
+    assert "densecrf-app-" in place
+    assert ".." not in place
+    assert call(server, "upload", uploaded(place))["success"]
+
+
+def test_nothing_is_fetched_for_a_visitor(server):
+    done = call(server, "upload", uploaded("http://example.org/a.png"))
+    assert not done["success"]
+    assert "fetched from nowhere" in done["output"]["error"]
 
 
 def test_an_upload_that_is_too_large_is_cut_off(server):

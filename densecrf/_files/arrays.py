@@ -12,7 +12,8 @@ from numpy.lib import format as npy
 from numpy.typing import NDArray
 
 from densecrf import _core
-from densecrf._files.errors import FileError, reason_of
+from densecrf._files.errors import FileError, reason_of, refuse_pipe
+from densecrf._files.pickles import require_shallow
 
 MOST_VALUES = 2**33  # of one array, where nothing else bounds it: 32 GiB of float32
 
@@ -44,6 +45,7 @@ def read_array(path: Path, key: str | None = None, most: int = MOST_VALUES) -> F
         FileError: it is not such a file, holds Python objects, no array or too large a one.
         MemoryError: the machine has not the memory for it.
     """
+    refuse_pipe(path)
     try:
         if path.suffix.lower() in TENSORS:
             return _tensor(path, key, most)
@@ -94,6 +96,7 @@ def _tensor(path: Path, key: str | None, most: int) -> Found:
     except ImportError:
         raise FileError(path, 'reading torch\'s files needs torch; pip install "densecrf[torch]"') from None
     _require_unpacked(path)
+    require_shallow(path)
     found, chosen = torch.load(path, map_location="cpu", weights_only=True), None
     if isinstance(found, dict):
         tensors = {str(name): value for name, value in found.items() if isinstance(value, torch.Tensor)}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 from pathlib import Path
 
 
@@ -28,6 +29,16 @@ class FileError(ValueError):
 
     def __str__(self) -> str:
         return f"{self.path}: {self.reason}"
+
+
+def refuse_pipe(path: Path) -> None:
+    """Raises a `FileError` about a pipe or a device, whose end may never come; who opens it tells what is missing."""
+    try:
+        kind = stat.S_IFMT(path.stat().st_mode)
+    except (OSError, ValueError):
+        return
+    if kind not in (stat.S_IFREG, stat.S_IFDIR):
+        raise FileError(path, "not a file, but a pipe or a device")
 
 
 def reason_of(error: Exception) -> str:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from densecrf._files.errors import FileError, reason_of
+from densecrf._files.errors import FileError, reason_of, refuse_pipe
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -36,6 +36,7 @@ def opened(path: Path, most: int | None = None) -> Iterator[Image]:
     Pillow takes for an attack; ``most`` may be fewer.
     """
     require_pillow(path)
+    refuse_pipe(path)
     from PIL import Image, UnidentifiedImageError
 
     try:

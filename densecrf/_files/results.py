@@ -117,7 +117,8 @@ def write_whole(path: Path, write: Callable[[BinaryIO], None]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     unfinished = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
-        with unfinished.open("wb") as stream:
+        unfinished.unlink(missing_ok=True)  # of a process that was killed, or a link somebody put there
+        with unfinished.open("xb") as stream:
             write(stream)
         os.replace(unfinished, path)
     except OSError as error:  # about the file that the caller knows

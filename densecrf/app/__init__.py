@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from importlib.util import find_spec
 
+__all__ = ["launch"]
+
 LOOPBACK = "127.0.0.1"
 
 

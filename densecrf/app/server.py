@@ -21,14 +21,19 @@ POLICY = (
     f"default-src {SAME}; script-src {SAME} 'unsafe-inline' 'unsafe-eval'; style-src {SAME} 'unsafe-inline'; "
     "object-src 'none'; frame-ancestors 'none'; base-uri 'self'; form-action 'self'"
 )
-HEADERS = ((b"content-security-policy", POLICY.encode()), (b"referrer-policy", b"no-referrer"))
+HEADERS = (
+    (b"content-security-policy", POLICY.encode()),
+    (b"referrer-policy", b"no-referrer"),
+    (b"cross-origin-resource-policy", b"same-origin"),
+    (b"x-content-type-options", b"nosniff"),
+)
 
 Message: TypeAlias = MutableMapping[str, Any]
 Send: TypeAlias = Callable[[Message], Awaitable[None]]
 
 
 class Guard:
-    """Adds the headers that keep a browser at home to every answer."""
+    """Refuses what pages from elsewhere ask, and adds the headers that keep a browser at home to every answer."""
 
     def __init__(self, app: Any) -> None:
         self._app = app
@@ -41,7 +46,18 @@ class Guard:
                 message["headers"] = [*message["headers"], *HEADERS]
             await send(message)
 
-        await self._app(scope, receive, guarded)
+        if _from_elsewhere(scope):  # a browser tells of another page, which may send what it cannot read the answer of
+            await guarded({"type": "http.response.start", "status": 403, "headers": []})
+            await guarded({"type": "http.response.body", "body": b"asked by a page from elsewhere"})
+        else:
+            await self._app(scope, receive, guarded)
+
+
+def _from_elsewhere(scope: Message) -> bool:
+    """Whether a browser has sent the request for a page of another origin."""
+    headers = dict(scope.get("headers", ()))
+    origin: bytes | None = headers.get(b"origin")
+    return origin is not None and origin.partition(b"://")[2] != headers.get(b"host")
 
 
 def serve(host: str, port: int | None, open_browser: bool) -> None:
@@ -93,6 +109,7 @@ def make_application(host: str, folder: Path) -> Any:
         names = ["localhost", "127.0.0.1", "[::1]", _in_url(host)]
         application.add_middleware(TrustedHostMiddleware, allowed_hosts=names)
     application.add_middleware(Guard)
+    _stay_home(blocks)
     return gr.mount_gradio_app(
         application,
         blocks,
@@ -107,6 +124,18 @@ def make_application(host: str, folder: Path) -> Any:
         theme=theme(),
         css=CSS,
     )
+
+
+def _stay_home(blocks: Any) -> None:
+    """Shuts two doors of the toolkit, through which a visitor could have other files opened than uploaded ones."""
+    import gradio as gr
+    from gradio import processing_utils
+
+    async def refuse(url: str, **_: Any) -> str:
+        raise gr.Error("Files are uploaded here, and fetched from nowhere.", print_exception=False)
+
+    blocks.has_launched = True  # or paths in requests go unchecked: a page that is mounted does not count as launched
+    processing_utils.async_ssrf_protected_download = refuse
 
 
 def is_loopback(host: str) -> bool:

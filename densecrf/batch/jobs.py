@@ -61,9 +61,10 @@ def find(images: Path | str, probs: Path, out: Path, suffix: str) -> list[Job]:
 
 
 def missing(jobs: Sequence[Job]) -> list[Job]:
-    """Those without an output. An output that exists is whole, because it was renamed into place."""
+    """Those without an output. An output that exists is whole, because it was renamed into place; a folder is none."""
     folders = {os.path.dirname(job.output) for job in jobs}
-    there = {entry.path for folder in folders if os.path.isdir(folder) for entry in os.scandir(folder)}
+    entries = (entry for folder in folders if os.path.isdir(folder) for entry in os.scandir(folder))
+    there = {entry.path for entry in entries if entry.is_file()}
     return [job for job in jobs if job.output not in there]  # one listing, not a question for every picture
 
 

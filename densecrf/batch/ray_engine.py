@@ -19,7 +19,7 @@ import numpy as np
 from densecrf.batch import pipeline
 from densecrf.batch.jobs import Job
 from densecrf.batch.options import Engine
-from densecrf.batch.records import Record, from_text, to_text
+from densecrf.batch.records import Record, from_text, no_link, to_text
 from densecrf.batch.work import Task, Work
 
 MOST_IN_A_BLOCK = 16  # pictures: enough to read ahead, few enough to do again
@@ -71,13 +71,13 @@ class _Actor:
 
 def alone(job: Job, work: Work) -> Record:
     """Do a job with nothing else in hand, unless whoever did that before died of it time and again."""
-    tries = work.task.journals / "tries" / job.name
+    tries = work.task.journals / "tries" / f"{job.name}.tries"  # a picture may be called anything, even ".."
     tries.parent.mkdir(exist_ok=True)
     if tries.exists() and tries.stat().st_size >= MOST_TRIES:
         record = Record(job.name, f"{1 + MOST_TRIES} workers died of it, one after the other", job.picture)
         work.journal.append(record)
     else:
-        with tries.open("ab") as file:
+        with open(tries, "ab", opener=no_link) as file:
             file.write(b".")
         (record,) = pipeline.records([job], work)
     tries.unlink()

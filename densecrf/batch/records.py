@@ -68,6 +68,17 @@ def from_text(text: str) -> Record:
     return Record(**values, size=(size[0], size[1]) if size else None, seconds=seconds, labels=labels)
 
 
+def no_link(path: str | Path, flags: int) -> int:
+    """Opens a file of our own, as `open` asks its opener to.
+
+    A folder of outputs may come from elsewhere, in an archive for one: a link in it must not lead to another file.
+
+    Raises:
+        OSError: it is a link, or cannot be opened.
+    """
+    return os.open(path, flags | os.O_NOFOLLOW, 0o666)
+
+
 class Journal:
     """A file of records, one JSON object a line, that is only ever appended to."""
 
@@ -82,7 +93,7 @@ class Journal:
         """
         # The line starts on its own even where a failure of the machine has cut the one before.
         line = f"\n{to_text(record)}\n".encode()
-        file = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o666)
+        file = no_link(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
         try:
             os.write(file, line)
         finally:

@@ -89,7 +89,7 @@ def turn(journals: Path, patient: bool) -> Iterator[bool]:
             nothing left to do mends the reports.
         patient: wait for it, if need be.
     """
-    with (journals / "waiting.lock").open("w") as waiting, (journals / "writing.lock").open("w") as writing:
+    with _lock(journals / "waiting.lock") as waiting, _lock(journals / "writing.lock") as writing:
         if patient:
             if not _locked(waiting, fcntl.LOCK_EX | fcntl.LOCK_NB):
                 yield False
@@ -99,6 +99,10 @@ def turn(journals: Path, patient: bool) -> Iterator[bool]:
             yield True
         else:
             yield _locked(writing, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+def _lock(path: Path) -> TextIO:
+    return open(path, "w", opener=records.no_link)
 
 
 def _locked(file: TextIO, how: int) -> bool:

@@ -81,7 +81,7 @@ class Work:
 
     def read(self, job: Job) -> Loaded | Record:
         """Read what there is to read; nothing if the output is there, as after a worker died just behind it."""
-        if os.path.exists(job.output):
+        if os.path.isfile(job.output):
             return Record(job.name)
         if not job.probs:
             return Record(job.name, f"there are no probabilities of the name {job.name}", job.picture)

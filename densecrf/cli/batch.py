@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
+from densecrf._text import printable
 from densecrf.batch import Engine, Options, Recipe, Summary, run, shards, shown
 from densecrf.cli import say
 from densecrf.cli.options import MACHINE, CrfOptions, Device, FileOptions, Json, LabelOptions, words
@@ -147,8 +148,8 @@ def _print(summary: Summary) -> None:
     done = f"{progress.done} of {progress.total} pictures, {progress.rate:.2f} a second"
     print(f"refined  {done}; {progress.before} had been done before")
     if progress.failed:
-        print(f"failed   {progress.failed}; {summary.out / 'errors.jsonl'} says why")
+        print(f"failed   {progress.failed}; {printable(summary.out / 'errors.jsonl')} says why")
     if summary.interrupted:
         print(f"stopped  {progress.total - progress.handled} are left; the same call does them")
     else:
-        print(f"written  {summary.out / 'summary.html'}")
+        print(f"written  {printable(summary.out / 'summary.html')}")

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from densecrf import _files
 from densecrf._confusion import Confusion
 from densecrf._files import FileError, Reading
+from densecrf._text import printable
 from densecrf.cli import say
 from densecrf.cli.options import FileOptions, Json
 
@@ -153,7 +154,7 @@ def _print(result: dict[str, Any]) -> None:
         table.add_row("pixels", *(_percent(share) for share in shares))
     Console(highlight=False).print(table)
     if "out" in result:
-        print(f"written     {result['out']}")
+        print(f"written     {printable(result['out'])}")
 
 
 def _percent(share: float | None) -> str:

@@ -22,21 +22,18 @@ Json = Annotated[bool, typer.Option("--json", help="Print one JSON object instea
 
 def flattened(command: Callable[..., None]) -> Callable[..., None]:
     """A command for typer, which knows no groups: the fields of dataclasses among its parameters become parameters."""
-    hints = get_type_hints(command, include_extras=True)
-    groups = {name: hint for name, hint in hints.items() if is_dataclass(hint)}
+    # Not `get_type_hints`, whose Optional around what is None by default hides flags from typer under Python 3.10.
+    given = inspect.signature(command, eval_str=True).parameters
+    groups = {name: parameter.annotation for name, parameter in given.items() if is_dataclass(parameter.annotation)}
     parameters: list[inspect.Parameter] = []
-    for name, parameter in inspect.signature(command).parameters.items():
+    for name, parameter in given.items():
         group = groups.get(name)
-        parameters += (
-            _of_group(group)
-            if group
-            else [parameter.replace(annotation=hints[name], kind=inspect.Parameter.KEYWORD_ONLY)]
-        )
+        parameters += _of_group(group) if group else [parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY)]
 
-    def flat(**given: Any) -> None:
+    def flat(**values: Any) -> None:
         for name, group in groups.items():
-            given[name] = cast(Any, group)(**{field.name: given.pop(field.name) for field in fields(group)})
-        command(**given)
+            values[name] = cast(Any, group)(**{field.name: values.pop(field.name) for field in fields(group)})
+        command(**values)
 
     flat.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
     flat.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]

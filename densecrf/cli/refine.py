@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from densecrf import _files
 from densecrf._files import Kind, Reading
 from densecrf._parameters import Parameters
+from densecrf._text import printable
 from densecrf.cli import say
 from densecrf.cli.options import CrfOptions, FileOptions, Json, LabelOptions, MachineOptions
 
@@ -139,4 +140,4 @@ def _print(result: dict[str, Any]) -> None:
     print(f"labels   {', '.join(map(str, result['labels']))}")
     print(f"changed  {result['changed_pixels']} pixels ({result['changed']:.1%})")
     print(f"time     {1000 * result['seconds']:.0f} ms")
-    print(f"written  {result['out']} ({result['kind']})")
+    print(f"written  {printable(result['out'])} ({result['kind']})")

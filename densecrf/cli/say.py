@@ -10,6 +10,8 @@ from typing import Any
 
 import typer
 
+from densecrf._text import printable
+
 EXTRAS = ("ray", "torch")  # packages that have an extra of their own name
 
 
@@ -43,7 +45,7 @@ def _say(command: str, error: Exception) -> None:
 
 def note(command: str, text: str) -> None:
     """One sentence on stderr."""
-    print(f"densecrf {command}: {text}", file=sys.stderr)
+    print(f"densecrf {command}: {printable(text)}", file=sys.stderr)
 
 
 def as_json(result: dict[str, Any]) -> None:
