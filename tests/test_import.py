@@ -56,3 +56,8 @@ def test_sources_that_were_never_compiled_say_so(tmp_path):
     last = done.stderr.splitlines()[-1]
     assert last.startswith(f"ImportError: densecrf's compiled core cannot be loaded from {tmp_path}")
     assert "pip install ." in last
+
+
+def test_the_command_starts_where_files_have_no_locks():
+    program = "import sys; sys.modules['fcntl'] = None; import densecrf.cli.app; print('fine')"
+    assert run(program) == ["fine"]

@@ -76,7 +76,7 @@ def no_link(path: str | Path, flags: int) -> int:
     Raises:
         OSError: it is a link, or cannot be opened.
     """
-    return os.open(path, flags | os.O_NOFOLLOW, 0o666)
+    return os.open(path, flags | getattr(os, "O_NOFOLLOW", 0), 0o666)
 
 
 class Journal:

@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import contextlib
 import csv
-import fcntl
 import io
 import json
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO, TextIO
+from typing import Any, BinaryIO, TextIO
 
 from densecrf._files import write_whole
 from densecrf.batch import jobs as all_jobs
@@ -24,6 +23,12 @@ from densecrf.batch.jobs import Job
 from densecrf.batch.options import Recipe
 from densecrf.batch.progress import Progress
 from densecrf.batch.records import Record
+
+fcntl: Any
+try:
+    import fcntl
+except ImportError:  # Windows has no such locks
+    fcntl = None
 
 STATE = ".densecrf"  # the folder of journals, within that of the outputs
 COLUMNS = ("name", "picture", "output", "height", "width", "changed", "labels", "read_s", "refine_s", "write_s")
@@ -85,30 +90,32 @@ def turn(journals: Path, patient: bool) -> Iterator[bool]:
     writes and one waits; whoever comes then need not, because the one that waits has yet to read the journals.
 
     Args:
-        journals: their folder. Where its file system has no locks it is always everybody's turn, and a last run with
-            nothing left to do mends the reports.
+        journals: their folder. Where its file system or the machine has no locks it is always everybody's turn, and a
+            last run with nothing left to do mends the reports.
         patient: wait for it, if need be.
     """
     with _lock(journals / "waiting.lock") as waiting, _lock(journals / "writing.lock") as writing:
         if patient:
-            if not _locked(waiting, fcntl.LOCK_EX | fcntl.LOCK_NB):
+            if not _locked(waiting):
                 yield False
                 return
-            _locked(writing, fcntl.LOCK_EX)
-            _locked(waiting, fcntl.LOCK_UN)
+            _locked(writing, wait=True)
+            waiting.close()  # unlocks it
             yield True
         else:
-            yield _locked(writing, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            yield _locked(writing)
 
 
 def _lock(path: Path) -> TextIO:
     return open(path, "w", opener=records.no_link)
 
 
-def _locked(file: TextIO, how: int) -> bool:
-    """Lock or unlock a file; False if somebody else has it."""
+def _locked(file: TextIO, wait: bool = False) -> bool:
+    """Lock a file until it is closed; False if somebody else has it."""
+    if fcntl is None:
+        return True
     try:
-        fcntl.flock(file, how)
+        fcntl.flock(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
     except BlockingIOError:
         return False
     except OSError:  # no locks there
