@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from densecrf import _arrays, _core, _gpu_refine
 from densecrf._features import FullTerm
 from densecrf._request import CLIP, LABEL_TOLERANCE, Request, make_call, make_request
+from densecrf._side_by_side import side_by_side
 from densecrf.terms import Term
 
 
@@ -96,13 +96,7 @@ def _infer(request: Request, marginals: Any, profile: _core.Profile | None) -> N
     workers = min(len(marginals), request.call.threads)
     threads = request.call.threads // workers
     pictures = list(zip(request.terms, request.scores, marginals, strict=True))
-    if workers == 1:
-        for picture in pictures:
-            _infer_one(request, threads, profile, *picture)
-        return
-    with ThreadPoolExecutor(workers, "densecrf") as pool:
-        for done in [pool.submit(_infer_one, request, threads, profile, *picture) for picture in pictures]:
-            done.result()
+    side_by_side(lambda picture: _infer_one(request, threads, profile, *picture), pictures, workers)
 
 
 def _infer_one(
