@@ -301,7 +301,9 @@ size_t inference_bytes(const PointOrder& order, const Lattice& lattice, int labe
 
 int infer(const PointOrder& order, const Lattice& lattice, const Unary& unary, const Inference& inference,
           const Execution& execution, float* marginals) {
-    require_memory(inference_bytes(order, lattice, unary.labels, inference));
+    const size_t result =
+        sizeof(float) * static_cast<size_t>(order.points()) * unary.labels;  // hardly touched yet
+    require_memory(inference_bytes(order, lattice, unary.labels, inference) + result);
     if (takes_two_labels(lattice, unary.labels, inference)) {
         infer_two_labels(order, lattice, unary, inference.iterations, execution, marginals);
         return inference.iterations;

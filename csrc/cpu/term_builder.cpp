@@ -36,7 +36,7 @@ class TypedTermBuilder final : public TermBuilder {
         const int64_t points = order_.first_point(partition + 1) - order_.first_point(partition);
         HashTable<kWords> table(static_cast<size_t>(points) / 2);
         Walk walk;
-        std::vector<Key<kWords>>& keys = partition_keys_[partition];
+        GrowingArray<Key<kWords>>& keys = partition_keys_[partition];
         uint32_t* fresh = fresh_of(partition);
         for (const Run* run = order_.begin(partition); run != order_.end(partition); ++run) {
             *fresh++ = static_cast<uint32_t>(keys.size());
@@ -47,7 +47,7 @@ class TypedTermBuilder final : public TermBuilder {
 
     void number_rows() override {
         size_t rows = 0;
-        for (const std::vector<Key<kWords>>& keys : partition_keys_) {
+        for (const GrowingArray<Key<kWords>>& keys : partition_keys_) {
             lattice_.first_row.push_back(static_cast<uint32_t>(rows));
             rows += keys.size();
             if (rows >= kLastOfChain)
@@ -56,9 +56,9 @@ class TypedTermBuilder final : public TermBuilder {
         lattice_.first_row.push_back(static_cast<uint32_t>(rows));
         keys_ = Array<Key<kWords>>(rows);
         Key<kWords>* to = keys_.data();
-        for (std::vector<Key<kWords>>& keys : partition_keys_) {
-            to = std::copy(keys.begin(), keys.end(), to);
-            std::vector<Key<kWords>>().swap(keys);
+        for (GrowingArray<Key<kWords>>& keys : partition_keys_) {
+            to = std::copy_n(keys.data(), keys.size(), to);
+            keys = {};
         }
         ones_ = Array<float>(rows);
         lattice_.norm = Array<float>(order_.points());
@@ -110,7 +110,7 @@ class TypedTermBuilder final : public TermBuilder {
     }
     Corners all_corners() const { return {corners(), lattice_.row.data(), lattice_.barycentric.data(), 0}; }
 
-    void embed_run(const Run& run, HashTable<kWords>& table, std::vector<Key<kWords>>& keys, Walk& walk,
+    void embed_run(const Run& run, HashTable<kWords>& table, GrowingArray<Key<kWords>>& keys, Walk& walk,
                    Profile* profile) {
         FeatureLanes features;
         SimplexLanes simplices;
@@ -131,7 +131,7 @@ class TypedTermBuilder final : public TermBuilder {
     }
 
     void number_vertices(const SimplexLanes& simplices, int l, HashTable<kWords>& table,
-                         std::vector<Key<kWords>>& keys, Walk& walk, uint32_t* row) {
+                         GrowingArray<Key<kWords>>& keys, Walk& walk, uint32_t* row) {
         const int dims = layout_.dims;
         Key<kWords> key[kMaxDims + 1];
         key[0] = vertex0_key(layout_, steps_, [&](int i) { return simplices.remainder0[i][l]; });
@@ -158,8 +158,8 @@ class TypedTermBuilder final : public TermBuilder {
     const KeySteps<kWords> steps_;
     TermLattice& lattice_;
     float scale_[kMaxDims];
-    std::vector<std::vector<Key<kWords>>> partition_keys_;  // [partitions][rows]
-    Array<Key<kWords>> keys_;                               // [rows of the term]
+    std::vector<GrowingArray<Key<kWords>>> partition_keys_;  // [partitions][rows]
+    Array<Key<kWords>> keys_;                                // [rows of the term]
     std::vector<PhaseBuilder<kWords>> phases_;
     Array<float> ones_;  // [rows]
 };
