@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from densecrf import _core
 from densecrf._arrays import Given, take
 from densecrf._check.numbers import integer
+from densecrf._check.room import room
 
 # Sums of probabilities further from 1 than this are no rounding error, not even of float16.
 SUM_TOLERANCE = 1e-2
@@ -59,6 +60,7 @@ def plain_probs(function: str, probs: object) -> NDArray[np.float32]:
         raise TypeError(f"{function}: probs must be floating point, got {values.dtype}")
     if values.ndim < 2 or values.size == 0:
         raise ValueError(f"{function}: probs must have shape (L, ...), got {values.shape}")
+    _room_for_float32(values)
     with np.errstate(over="ignore"):
         values = np.ascontiguousarray(values, np.float32)
     probs_values(function, values.reshape(1, len(values), -1), False, 1)
@@ -76,6 +78,7 @@ def planes_shape(function: str, name: str, given: Given, shape: tuple[int, ...])
 def planes(function: str, name: str, given: Given, shape: tuple[int, ...]) -> NDArray[np.float32]:
     """Values (L, *shape) as finite float32 [L, N]."""
     planes_shape(function, name, given, shape)
+    _room_for_float32(given.values)
     with np.errstate(over="ignore"):
         flat = np.ascontiguousarray(given.values, np.float32).reshape(shape[0], -1)
     if _core.survey(flat, 1)["not_finite"]:
@@ -94,6 +97,7 @@ def labels(
         raise ValueError(f"{function}: labels must not be empty, got shape {array.shape}")
     if unsure is not None:
         unsure = integer(function, "unsure", unsure, -(2**31))
+    room(8 * array.size)
     known = array if unsure is None else array[array != unsure]
     if known.size and (known.min() < 0 or (n_labels is not None and known.max() >= n_labels)):
         wrong = int(known.min() if known.min() < 0 else known.max())
@@ -111,6 +115,7 @@ def mask(function: str, value: object, from_logits: bool) -> NDArray[Any]:
         return array
     if not np.issubdtype(array.dtype, np.floating):
         raise TypeError(f"{function}: mask must hold booleans or floats, got {array.dtype}; say mask > 0")
+    room(4 * array.size)
     with np.errstate(over="ignore"):
         scores = array.astype(np.float32)
     if not np.isfinite(scores).all():
@@ -161,6 +166,12 @@ def same_place(function: str, name: str, array: Given, probs: Given) -> None:
             f"{function}: {name} must lie where probs lie, got {name} on {array.gpu or 'the CPU'} and probs on "
             f"{probs.gpu or 'the CPU'}; move one of them"
         )
+
+
+def _room_for_float32(values: NDArray[Any]) -> None:
+    """Room for a contiguous copy, unless the values are one already."""
+    if values.dtype != np.float32 or not values.flags.c_contiguous:
+        room(4 * values.size)
 
 
 def _distribution(function: str, found: dict[str, float], labels: int) -> None:
