@@ -95,7 +95,9 @@ void Lattice::build_terms(Team& team, int thread) {
         building_[i % terms].builder->embed(static_cast<int>(i / terms), team.profile());
     });
     team.once(thread, [&] {
-        for (const Fresh& fresh : building_) fresh.builder->number_rows();
+        size_t bytes = 0;
+        for (const Fresh& fresh : building_) bytes += fresh.builder->number_rows();
+        require_memory(bytes);
     });
     each(Stage::kNeighbours, phases, [](TermBuilder& builder, int phase) { builder.sort(phase); });
     std::vector<PlacedLattice> alone;

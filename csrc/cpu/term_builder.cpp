@@ -45,7 +45,7 @@ class TypedTermBuilder final : public TermBuilder {
         *fresh = static_cast<uint32_t>(keys.size());
     }
 
-    void number_rows() override {
+    size_t number_rows() override {
         size_t rows = 0;
         for (const GrowingArray<Key<kWords>>& keys : partition_keys_) {
             lattice_.first_row.push_back(static_cast<uint32_t>(rows));
@@ -62,6 +62,7 @@ class TypedTermBuilder final : public TermBuilder {
         }
         ones_ = Array<float>(rows);
         lattice_.norm = Array<float>(order_.points());
+        return rows * (sizeof(float) + sizeof(uint32_t) * (corners() + lattice_.phases.size()));
     }
 
     void sort(int phase) override { phases_[phase].sort(keys_.data(), keys_.size()); }
