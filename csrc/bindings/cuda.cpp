@@ -7,6 +7,7 @@
 #include <optional>
 
 #include "../cuda/model.h"
+#include "gil.h"
 #include "values.h"
 
 #if defined(DENSECRF_TWIN)
@@ -57,7 +58,7 @@ struct DeviceSurvey {
 
 std::unique_ptr<DeviceSurvey> make_survey(const cuda::Context& context, uintptr_t scores, int pictures, int labels,
                                           int64_t points) {
-    const py::gil_scoped_release release;
+    const GilReleased released;
     const cuda::DeviceGuard guard(context.device);
     return std::unique_ptr<DeviceSurvey>(
         new DeviceSurvey{cuda::survey(context, floats_at(scores), pictures, labels, points), {}});
@@ -112,7 +113,7 @@ DeviceModel make_model(const cuda::Context& context, const std::vector<int64_t>&
     for (const DeviceSurvey* survey : surveys) bits.push_back(&survey->bits);
     std::vector<std::vector<Survey>> found;
     {
-        const py::gil_scoped_release release;
+        const GilReleased released;
         built.model = std::make_unique<cuda::Model>(context, grid, pictures, terms, bits, found);
     }
     for (size_t i = 0; i < surveys.size(); ++i) surveys[i]->found = found[i];
@@ -133,7 +134,7 @@ std::optional<std::vector<int>> infer(const DeviceModel& built, const cuda::Cont
     const Inference inference{iterations, floats_at(start), damping, label_tolerance, tolerance};
     std::vector<int> ran;
     {
-        const py::gil_scoped_release release;
+        const GilReleased released;
         built.model->infer(context, unary, inference, floats_at(out), count ? &ran : nullptr);
     }
     return count ? std::optional(ran) : std::nullopt;
@@ -141,7 +142,7 @@ std::optional<std::vector<int>> infer(const DeviceModel& built, const cuda::Cont
 
 void message(const DeviceModel& built, const cuda::Context& context, uintptr_t values, int labels, uintptr_t out) {
     check_labels(built, labels);
-    const py::gil_scoped_release release;
+    const GilReleased released;
     built.model->message(context, floats_at(values), labels, floats_at(out));
 }
 
