@@ -12,6 +12,12 @@ namespace {
 
 constexpr int kOneColumn = 1;  // the width of values without labels
 
+// Rows have numbers below that of the mark that ends a chain.
+void require_numbers(size_t rows) {
+    if (rows >= kLastOfChain)
+        throw std::length_error("this picture needs more than 2^31 lattice vertices; use tiles");
+}
+
 template <int kWords>
 class TypedTermBuilder final : public TermBuilder {
   public:
@@ -41,6 +47,7 @@ class TypedTermBuilder final : public TermBuilder {
         for (const Run* run = order_.begin(partition); run != order_.end(partition); ++run) {
             *fresh++ = static_cast<uint32_t>(keys.size());
             embed_run(*run, table, keys, walk, profile);
+            require_numbers(keys.size());
         }
         *fresh = static_cast<uint32_t>(keys.size());
     }
@@ -50,8 +57,7 @@ class TypedTermBuilder final : public TermBuilder {
         for (const GrowingArray<Key<kWords>>& keys : partition_keys_) {
             lattice_.first_row.push_back(static_cast<uint32_t>(rows));
             rows += keys.size();
-            if (rows >= kLastOfChain)
-                throw std::length_error("this picture needs more than 2^31 lattice vertices; use tiles");
+            require_numbers(rows);
         }
         lattice_.first_row.push_back(static_cast<uint32_t>(rows));
         keys_ = Array<Key<kWords>>(rows);

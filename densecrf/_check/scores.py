@@ -16,6 +16,8 @@ from densecrf._check.room import room
 SUM_TOLERANCE = 1e-2
 NEGATIVE_TOLERANCE = 1e-6
 
+MOST_LABELS = 1 << 20  # each takes 3 KiB of a thread while it works on a run of points
+
 
 def probs_shape(function: str, probs: Given) -> tuple[int, int, int, int]:
     """(B, L, H, W) of probabilities that come as (L, H, W) or (B, L, H, W)."""
@@ -33,6 +35,7 @@ def probs_shape(function: str, probs: Given) -> tuple[int, int, int, int]:
     if 0 in shape:
         raise ValueError(f"{function}: probs must have at least one label and one pixel, got shape {shape}")
     batch, labels, height, width = shape if len(shape) == 4 else (1, *shape)
+    _not_too_many(function, "probs", labels, shape)
     return batch, labels, height, width
 
 
@@ -73,6 +76,7 @@ def planes_shape(function: str, name: str, given: Given, shape: tuple[int, ...])
         raise TypeError(f"{function}: {name} must be floating point, got {given.dtype_name}")
     if given.values.shape != shape:
         raise ValueError(f"{function}: {name} must have shape {shape}, got {given.values.shape}")
+    _not_too_many(function, name, shape[0], shape)
 
 
 def planes(function: str, name: str, given: Given, shape: tuple[int, ...]) -> NDArray[np.float32]:
@@ -165,6 +169,14 @@ def same_place(function: str, name: str, array: Given, probs: Given) -> None:
         raise TypeError(
             f"{function}: {name} must lie where probs lie, got {name} on {array.gpu or 'the CPU'} and probs on "
             f"{probs.gpu or 'the CPU'}; move one of them"
+        )
+
+
+def _not_too_many(function: str, name: str, labels: int, shape: tuple[int, ...]) -> None:
+    if labels > MOST_LABELS:
+        raise ValueError(
+            f"{function}: {name} must have at most {MOST_LABELS} labels, got {labels} in shape {shape}; "
+            f"is the axis of the labels the first, or the second of a batch?"
         )
 
 
