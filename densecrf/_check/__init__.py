@@ -25,6 +25,7 @@ from densecrf._check.picture import (
 )
 from densecrf._check.room import room
 from densecrf._check.scores import (
+    is_plain,
     labels,
     mask,
     out_matches,
@@ -63,6 +64,7 @@ __all__ = [
     "has_picture",
     "index",
     "integer",
+    "is_plain",
     "labels",
     "mask",
     "out_matches",

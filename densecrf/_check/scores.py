@@ -182,8 +182,13 @@ def _not_too_many(function: str, name: str, labels: int, shape: tuple[int, ...])
 
 def _room_for_float32(values: NDArray[Any]) -> None:
     """Room for a contiguous copy, unless the values are one already."""
-    if values.dtype != np.float32 or not values.flags.c_contiguous:
+    if not is_plain(values):
         room(4 * values.size)
+
+
+def is_plain(values: NDArray[Any]) -> bool:
+    """Whether the core can read values where they are."""
+    return values.dtype == np.float32 and values.dtype.isnative and values.flags.c_contiguous
 
 
 def _distribution(function: str, found: dict[str, float], labels: int) -> None:
