@@ -6,6 +6,8 @@ Mean field on the permutohedral lattice with Gaussian spatial and bilateral kern
 
 from importlib import import_module as _import_module
 
+import densecrf._interpreter  # noqa: F401 - before anything compiled
+
 try:
     _import_module("densecrf._core")
 except ImportError as error:

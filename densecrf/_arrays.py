@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from densecrf import _bfloat16
 from densecrf._gpu import Gpu, gpu_of
 
 
@@ -105,8 +106,8 @@ def _from_torch(function: str, name: str, tensor: Any, torch: Any) -> NDArray[An
             f"got one on {tensor.device} with layout {tensor.layout}"
         )
     tensor = tensor.detach().resolve_conj().resolve_neg()
-    if tensor.dtype == torch.bfloat16:  # NumPy has no such dtype
-        tensor = tensor.to(torch.float32)
+    if tensor.dtype == torch.bfloat16:
+        return _bfloat16.to_float32(_bfloat16.bits_of(tensor, torch))
     try:
         values: NDArray[Any] = tensor.numpy()
     except TypeError:  # float8 and the like
@@ -151,15 +152,20 @@ def give_back(result: Any, like: Given, out: Given | None) -> Any:
             _copy_into(out, result)
         return out.original
     if like.framework == "torch":
-        return sys.modules["torch"].from_numpy(result).to(like.original.dtype)
+        torch = sys.modules["torch"]
+        if like.original.dtype == torch.bfloat16:
+            return _bfloat16.tensor_of(_bfloat16.from_float32(result), torch)
+        return torch.from_numpy(result.astype(like.values.dtype, copy=False))
     return result.astype(like.values.dtype, copy=False)
 
 
 def _copy_into(out: Given, result: NDArray[np.float32]) -> None:
-    if out.framework == "torch":
-        out.original.detach().copy_(sys.modules["torch"].from_numpy(result))
-    else:
+    if out.is_view:
         np.copyto(out.values, result, casting="same_kind")
+    elif out.dtype_name == "torch.bfloat16":
+        np.copyto(_bfloat16.bits_of(out.original, sys.modules["torch"]), _bfloat16.from_float32(result))
+    else:  # a tensor whose sign is yet to be turned
+        out.original.detach().copy_(sys.modules["torch"].from_numpy(result))
 
 
 def _give_back_on_gpu(gpu: Gpu, result: Any, like: Given, out: Given | None) -> Any:

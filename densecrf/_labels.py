@@ -51,6 +51,7 @@ def refine_labels(
     if n_labels is None:
         known = values if unsure is None else values[values != unsure]
         n_labels = int(known.max(initial=0)) + 1
+    _check.room(3 * 4 * n_labels * values.size)  # energies, logits and the answer
     logits = -unary_from_labels(values, n_labels, confidence, unsure)
     refined = _refine(function, image, logits, True, terms, preset, iterations)
     result: NDArray[Any] = refined.argmax(axis=0).astype(np.asarray(labels).dtype)
@@ -85,6 +86,7 @@ def refine_mask(
     function = "densecrf.refine_mask"
     values = _check.mask(function, mask, _check.flag(function, "from_logits", from_logits))
     _check.probability(function, "confidence", confidence)
+    _check.room(4 * 4 * values.size)  # scores of two labels, and what they are made of
     if values.dtype == bool:
         scores, from_logits = -unary_from_labels(values.astype(np.uint8), 2, confidence), True
     elif from_logits:

@@ -12,6 +12,7 @@ from densecrf.terms import Bilateral, Features, Term
 
 _CORNER = 4 + 4  # a row and a weight
 _VERTEX_BUILD = 8 + 4 + 2 * 4  # key, response to ones, places among the pieces
+_POINT = 1  # its share of a run of points, at most
 _FLOAT = 4
 _BLOCKS = (4, 8, 16)  # labels are held in blocks of these widths
 
@@ -77,6 +78,12 @@ def memory_estimate(
     inference = 2 * padded * _FLOAT
     vertices = [points * corner * (inference + _VERTEX_BUILD + _FLOAT * corner) for corner in corners]
     return MemoryEstimate(points * per_point, points * per_point + sum(vertices))
+
+
+def require_model(shape: tuple[int, ...], terms: Sequence[Term], channels: int, channel_bytes: int) -> None:
+    """Raises MemoryError where channels, points and corners of the terms of a model will not fit."""
+    corners = sum(_dims(term, len(shape), channels) + 1 for term in terms if term.weight != 0)
+    _check.room(math.prod(shape) * (_POINT + _CORNER * corners + channels * channel_bytes))
 
 
 def _on_gpu(points: int, labels: int, corners: list[int], damped: bool) -> MemoryEstimate:

@@ -13,6 +13,7 @@ from densecrf._build import default_threads
 from densecrf._engines import Channels, Engine, GpuEngine, HostEngine, Inference, Planes, own_channels
 from densecrf._features import resolve_terms
 from densecrf._gpu import Gpu, gpu_of
+from densecrf._memory import require_model
 from densecrf.terms import Term
 
 Values: TypeAlias = Any  # (L, *shape), of NumPy, or of the library whose GPU it is
@@ -57,8 +58,10 @@ class DenseCRF:
         threads = _check.threads(function, num_threads, default_threads())
         n_labels = _check.integer(function, "n_labels", n_labels, 1)
         shape, image, axis = _check.grid(function, image_or_shape, channel_axis)
-        channels = None if image is None else own_channels(function, image, axis)
         meant = tuple(resolve_terms(function, terms, preset))
+        if image is None or image.gpu is None:
+            _require_memory(shape, meant, image, axis)
+        channels = None if image is None else own_channels(function, image, axis)
         self._set_up(shape, channels, n_labels, meant, threads)
 
     def _set_up(
@@ -223,6 +226,17 @@ class DenseCRF:
 
     def _planes(self, function: str, name: str, given: _arrays.Given, engine: Engine) -> Planes:
         return engine.planes(function, name, given, (self.n_labels, *self.shape))
+
+
+def _require_memory(
+    shape: tuple[int, ...], terms: Sequence[Term], image: _arrays.Given | None, axis: int | None
+) -> None:
+    """Room on the host for a model of an image, or of a shape alone."""
+    if image is None:
+        require_model(shape, terms, 0, 0)
+    else:
+        values = image.values
+        require_model(shape, terms, 1 if axis is None else values.shape[axis], 1 if values.dtype == np.uint8 else 4)
 
 
 def _free_energy(engine: Engine, energies: Planes, Q: Planes) -> float:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
-from functools import partial
 from typing import Any
 
 from densecrf import _arrays, _core, _gpu_refine
 from densecrf._features import FullTerm
 from densecrf._request import CLIP, LABEL_TOLERANCE, Request, make_call, make_request
+from densecrf._side_by_side import side_by_side
 from densecrf.terms import Term
 
 
@@ -97,21 +96,7 @@ def _infer(request: Request, marginals: Any, profile: _core.Profile | None) -> N
     workers = min(len(marginals), request.call.threads)
     threads = request.call.threads // workers
     pictures = list(zip(request.terms, request.scores, marginals, strict=True))
-    stop = _core.Stop()
-    one = partial(_infer_one, request, threads, profile, stop)
-    if workers == 1:
-        for picture in pictures:
-            one(*picture)
-        return
-    with ThreadPoolExecutor(workers, "densecrf") as pool:
-        waiting = [pool.submit(one, *picture) for picture in pictures]
-        try:
-            for done in waiting:
-                done.result()
-        except BaseException:  # Ctrl-C, or a picture that failed: nobody will see the others
-            stop.set()
-            pool.shutdown(cancel_futures=True)
-            raise
+    side_by_side(lambda picture, stop: _infer_one(request, threads, profile, stop, *picture), pictures, workers)
 
 
 def _infer_one(

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from densecrf import _check, _device
+from densecrf import _arrays, _check, _device
 from densecrf._parameters import DEFAULT, Parameters, resolve
 
 NAME = "densecrf.Refiner"
@@ -113,6 +113,9 @@ def _labels(marginals: Any) -> Any:
         return marginals.argmax(1).astype(np.uint8 if small else np.int32)
     import torch
 
+    given = _arrays.take(NAME, "marginals", marginals, gpu=True)
+    if given.gpu is None:  # not with torch's own threads: see densecrf/_bfloat16.py
+        return torch.from_numpy(given.values.argmax(1).astype(np.uint8 if small else np.int32))
     return marginals.argmax(1).to(torch.uint8 if small else torch.int32)
 
 

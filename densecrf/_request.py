@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from densecrf import _arrays, _check, _core
+from densecrf import _arrays, _check
 from densecrf._arrays import Given
 from densecrf._build import default_threads
 from densecrf._features import FullTerm, full_term, resolve_terms
@@ -121,10 +121,11 @@ def make_request(call: Call) -> Request:
     batch, labels, height, width = call.shape
     points = height * width
     pictures = call.pictures
-    # Everything from here on may copy. At least: the scores, the picture, the answer, the unaries of
-    # the pictures that are refined side by side.
-    together = min(batch, call.threads)
-    _core.require_memory(4 * points * ((2 * batch + together) * labels + batch * pictures.shape[-1]))
+    # At least: the scores where they have to be copied, the answer, the unaries of the pictures that are refined side
+    # by side, and the pictures.
+    copied = not _check.is_plain(call.probs.values)
+    planes = (1 + copied) * batch + min(batch, call.threads)
+    _check.room(4 * points * (planes * labels + batch * pictures.shape[-1]))
     pictures = _check.picture_values(call.function, call.image, pictures)
     with np.errstate(over="ignore"):  # beyond float32: becomes infinite, and is refused as such
         scores = np.ascontiguousarray(call.probs.values, np.float32).reshape(batch, labels, points)

@@ -24,6 +24,7 @@ def unary_from_probs(probs: Any, clip: float = 1e-5, scale: float | None = None)
     """
     values = _check.plain_probs("densecrf.unary_from_probs", probs)
     _check.probability("densecrf.unary_from_probs", "clip", clip)
+    _check.room(2 * 4 * values.size)
     if scale is not None:
         _check.probability("densecrf.unary_from_probs", "scale", scale, most=1.0 + 1e-9)
         values = scale * values + (1 - scale) / len(values)
@@ -50,6 +51,7 @@ def unary_from_labels(
     values = _check.labels(function, labels, n_labels, unsure)
     _check.probability(function, "confidence", confidence)
     other = (1 - confidence) / max(n_labels - 1, 1)
+    _check.room(4 * n_labels * values.size)
     energies = np.full((n_labels, *values.shape), -np.log(other), np.float32)
     known = np.ones(values.shape, bool) if unsure is None else values != unsure
     index = np.where(known, values, 0)

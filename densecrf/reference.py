@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from densecrf import _arrays
+from densecrf import _arrays, _check
 from densecrf._features import FullTerm
 from densecrf._request import CLIP, Request, make_call, make_request
 from densecrf.terms import Term
@@ -55,13 +55,14 @@ def refine(
         num_threads=num_threads,
         out=out,
     )
-    request = make_request(call)
-    n_points = request.scores.shape[2]
+    n_points = call.shape[2] * call.shape[3]
     if n_points > MAX_PIXELS:
         raise ValueError(
             f"densecrf.reference.refine: at most {MAX_PIXELS} pixels, got {n_points}; "
             f"it sums over all pairs; use densecrf.refine"
         )
+    _check.room(8 * n_points**2 * (len(call.terms) + 3))  # kernels, and what the last of them is made of
+    request = make_request(call)
     marginals = [_infer(request, b) for b in range(len(request.scores))]
     result = np.stack(marginals).reshape(call.probs.values.shape).astype(np.float32)
     return _arrays.give_back(result, call.probs, call.out)

@@ -7,6 +7,7 @@
 #include <optional>
 
 #include "../cuda/model.h"
+#include "gil.h"
 #include "signals.h"
 #include "values.h"
 
@@ -58,7 +59,7 @@ struct DeviceSurvey {
 
 std::unique_ptr<DeviceSurvey> make_survey(const cuda::Context& context, uintptr_t scores, int pictures, int labels,
                                           int64_t points) {
-    const py::gil_scoped_release release;
+    const GilReleased released;
     const cuda::DeviceGuard guard(context.device);
     return std::unique_ptr<DeviceSurvey>(
         new DeviceSurvey{cuda::survey(context, floats_at(scores), pictures, labels, points), {}});
@@ -113,7 +114,7 @@ DeviceModel make_model(const cuda::Context& context, const std::vector<int64_t>&
     for (const DeviceSurvey* survey : surveys) bits.push_back(&survey->bits);
     std::vector<std::vector<Survey>> found;
     {
-        const py::gil_scoped_release release;
+        const GilReleased released;
         built.model = std::make_unique<cuda::Model>(context, grid, pictures, terms, bits, found);
     }
     for (size_t i = 0; i < surveys.size(); ++i) surveys[i]->found = found[i];
@@ -135,7 +136,7 @@ std::optional<std::vector<int>> infer(const DeviceModel& built, const cuda::Cont
     std::vector<int> ran;
     Signals signals;
     {
-        const py::gil_scoped_release release;
+        const GilReleased released;
         built.model->infer(context, unary, inference, floats_at(out), count ? &ran : nullptr, signals.interrupt());
     }
     return count ? std::optional(ran) : std::nullopt;
@@ -143,7 +144,7 @@ std::optional<std::vector<int>> infer(const DeviceModel& built, const cuda::Cont
 
 void message(const DeviceModel& built, const cuda::Context& context, uintptr_t values, int labels, uintptr_t out) {
     check_labels(built, labels);
-    const py::gil_scoped_release release;
+    const GilReleased released;
     built.model->message(context, floats_at(values), labels, floats_at(out));
 }
 

@@ -10,6 +10,7 @@
 #include "../cpu/memory.h"
 #include "../cpu/model.h"
 #include "../cpu/survey.h"
+#include "gil.h"
 #include "signals.h"
 #include "values.h"
 
@@ -52,7 +53,7 @@ std::vector<double> max_abs(const std::vector<int64_t>& shape, const TermOfArray
     if (one.term.channels.data && py::cast<py::array>(one.channels).shape(0) != grid.points())
         throw py::value_error("channels must have shape (N, C)");
     std::vector<double> found(one.term.dims());
-    const py::gil_scoped_release release;
+    const GilReleased released;
     cpu::Features(grid, one.term).max_abs(found.data());
     return found;
 }
@@ -76,7 +77,7 @@ std::unique_ptr<BuiltModel> make_model(const std::vector<int64_t>& shape, const 
     }
     const py::ssize_t labels = labels_of(plain);
     Signals signals(stop);
-    const py::gil_scoped_release release;
+    const GilReleased released;
     return std::unique_ptr<BuiltModel>(
         new BuiltModel{cpu::Model(grid, plain, {threads, profile, signals.interrupt()}), labels});
 }
@@ -100,7 +101,7 @@ int infer(const BuiltModel& built, const Planar& scores, const std::string& kind
     const Inference inference{iterations, start ? start->data() : nullptr, damping, label_tolerance, tolerance};
     float* marginals = out.mutable_data();
     Signals signals(stop);
-    const py::gil_scoped_release release;
+    const GilReleased released;
     return built.model.infer(unary, inference, {threads, profile, signals.interrupt()}, marginals);
 }
 
@@ -112,7 +113,7 @@ void message(const BuiltModel& built, const Planar& values, int threads, Planar&
     float* to = out.mutable_data();
     const int labels = static_cast<int>(values.shape(0));
     Signals signals;
-    const py::gil_scoped_release release;
+    const GilReleased released;
     built.model.message(from, labels, {threads, nullptr, signals.interrupt()}, to);
 }
 
@@ -123,7 +124,7 @@ py::dict survey(const Planar& scores, int threads) {
     Survey s;
     Signals signals;
     {
-        const py::gil_scoped_release release;
+        const GilReleased released;
         s = cpu::survey(data, labels, points, {threads, nullptr, signals.interrupt()});
     }
     return dict_of(s);
@@ -157,7 +158,8 @@ PYBIND11_MODULE(_core, m) {
             for (int s = 0; s < cpu::kStages; ++s) seconds[cpu::kStageNames[s]] = profile.seconds(s);
             return seconds;
         });
-    py::class_<Stop>(m, "Stop", "Ends calls that run in other threads; they raise RuntimeError.")
+    py::register_exception<Stopped>(m, "StoppedError", PyExc_RuntimeError);
+    py::class_<Stop>(m, "Stop", "Ends calls that run in other threads; they raise StoppedError.")
         .def(py::init<>())
         .def("set", &Stop::set);
     py::class_<BuiltModel>(m, "Model")

@@ -13,12 +13,18 @@ namespace densecrf {
 
 namespace py = pybind11;
 
+// What a call ends with whose caller wants no more of it.
+class Stopped : public std::runtime_error {
+  public:
+    using std::runtime_error::runtime_error;
+};
+
 // Set by one thread to end the calls of others, which are not told of signals.
 class Stop {
   public:
     void set() { set_.store(true, std::memory_order_relaxed); }
     void check() const {
-        if (set_.load(std::memory_order_relaxed)) throw std::runtime_error("the call was stopped");
+        if (set_.load(std::memory_order_relaxed)) throw Stopped("the call was stopped");
     }
 
   private:

@@ -1,3 +1,4 @@
+#include <atomic>
 #include <cstdlib>
 #include <stdexcept>
 #include <string>
@@ -39,8 +40,12 @@ const Kernels& choose() {
 }  // namespace
 
 const Kernels& kernels() {
-    static const Kernels& chosen = choose();
-    return chosen;
+    // Whoever comes first chooses, and all choose the same. A static variable would be chosen under a lock, and a
+    // child forked just then would wait for it for ever.
+    static std::atomic<const Kernels*> chosen{nullptr};
+    const Kernels* found = chosen.load(std::memory_order_acquire);
+    if (found == nullptr) chosen.store(found = &choose(), std::memory_order_release);
+    return *found;
 }
 
 }  // namespace densecrf::cpu

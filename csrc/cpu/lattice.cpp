@@ -94,7 +94,9 @@ void Lattice::build_terms(Team& team, int thread) {
     team.each(thread, int64_t{terms} * order_.partitions(),
               [&](int64_t i) { building_[i % terms].builder->embed(static_cast<int>(i / terms), team); });
     team.once(thread, [&] {
-        for (const Fresh& fresh : building_) fresh.builder->number_rows(team);
+        size_t bytes = 0;
+        for (const Fresh& fresh : building_) bytes += fresh.builder->number_rows(team);
+        require_memory(bytes);
     });
     each(Stage::kNeighbours, phases, [](TermBuilder& builder, int phase, Team& all) { builder.sort(phase, all); });
     std::vector<PlacedLattice> alone;

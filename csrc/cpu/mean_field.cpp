@@ -294,7 +294,12 @@ size_t inference_bytes(const PointOrder& order, const Lattice& lattice, int labe
 
 int infer(const PointOrder& order, const Lattice& lattice, const Unary& unary, const Inference& inference,
           const Execution& execution, float* marginals) {
-    require_memory(inference_bytes(order, lattice, unary.labels, inference));
+    const auto labels = static_cast<size_t>(unary.labels), points = static_cast<size_t>(order.points());
+    const size_t threads = std::min(execution.threads, order.partitions());
+    const size_t scratch = threads * 3 * 4 * kRunLength;  // of an iteration, for each label
+    // The result is the caller's, and hardly touched yet.
+    require_memory(inference_bytes(order, lattice, unary.labels, inference) +
+                   sizeof(float) * labels * (points + scratch));
     if (takes_two_labels(lattice, unary.labels, inference)) {
         infer_two_labels(order, lattice, unary, inference.iterations, execution, marginals);
         return inference.iterations;

@@ -1,11 +1,11 @@
 #include "memory.h"
 
 #include <algorithm>
-#include <cstdlib>
-#include <fstream>
-#include <limits>
+#include <atomic>
 #include <mutex>
 #include <vector>
+
+#include "available.h"
 
 #if defined(__linux__)
 #include <sys/mman.h>
@@ -16,31 +16,6 @@ namespace {
 
 constexpr size_t kAlignment = 64;
 constexpr size_t kHugePage = size_t{2} << 20;
-
-size_t read_number(const char* path) {
-    std::ifstream file(path);
-    size_t value = 0;
-    return file >> value ? value : std::numeric_limits<size_t>::max();  // "max": no limit
-}
-
-// MemAvailable counts what the kernel can reclaim without swapping; unlimited where there is no such file.
-size_t available_to_machine() {
-    std::ifstream file("/proc/meminfo");
-    std::string name, unit;
-    size_t kilobytes = 0;
-    while (file >> name >> kilobytes) {
-        if (name == "MemAvailable:") return kilobytes * 1024;
-        std::getline(file, unit);
-    }
-    return std::numeric_limits<size_t>::max();
-}
-
-size_t available_to_group() {
-    const size_t limit = read_number("/sys/fs/cgroup/memory.max");
-    if (limit == std::numeric_limits<size_t>::max()) return limit;
-    const size_t used = read_number("/sys/fs/cgroup/memory.current");
-    return used < limit ? limit - used : 0;
-}
 
 std::string megabytes(size_t bytes) {
     return std::to_string(bytes >> 20) + " MiB";
@@ -54,6 +29,21 @@ size_t rounded(size_t bytes) {
 
 size_t alignment(size_t rounded_bytes) {
     return rounded_bytes >= kHugePage ? kHugePage : kAlignment;
+}
+
+// Many small blocks are as much as a large one: so many more bytes came from the system than went back to it since
+// somebody last asked whether there are any.
+std::atomic<int64_t> unasked{0};
+
+void* from_system(size_t rounded_bytes) {
+    void* memory = ::operator new(rounded_bytes, std::align_val_t{alignment(rounded_bytes)}, std::nothrow);
+    if (memory != nullptr) unasked.fetch_add(static_cast<int64_t>(rounded_bytes), std::memory_order_relaxed);
+    return memory;
+}
+
+void to_system(void* memory, size_t rounded_bytes) {
+    unasked.fetch_sub(static_cast<int64_t>(rounded_bytes), std::memory_order_relaxed);
+    ::operator delete(memory, std::align_val_t{alignment(rounded_bytes)});
 }
 
 // Blocks released by earlier calls, for calls to come: pictures of a data set are alike, and the system takes
@@ -98,7 +88,7 @@ class Keep {
     };
 
     void drop_oldest() {
-        ::operator delete(blocks_.front().memory, std::align_val_t{alignment(blocks_.front().bytes)});
+        to_system(blocks_.front().memory, blocks_.front().bytes);
         total_ -= blocks_.front().bytes;
         blocks_.erase(blocks_.begin());
     }
@@ -116,21 +106,25 @@ class Keep {
     size_t total_ = 0;
 };
 
-Keep& keep() {
-    static Keep* kept = new Keep;  // never destroyed: arrays may outlive static objects
-    return *kept;
-}
+// Never destroyed: arrays may outlive static objects. Made when the library is loaded, because the first use of a
+// static variable of a function takes a lock, and a child forked just then would wait for it for ever.
+Keep& keep = *new Keep;
 
 // glibc's default allocator fails only when address space is gone; this asks whether the pages exist.
 constexpr size_t kTooSmallToAsk = size_t{64} << 20;
+
+void require_in_turn(size_t bytes) {
+    if (unasked.load(std::memory_order_relaxed) + static_cast<int64_t>(bytes) < int64_t{kTooSmallToAsk}) return;
+    require_memory(std::max(bytes, kTooSmallToAsk));
+    unasked.store(0, std::memory_order_relaxed);
+}
 
 }  // namespace
 
 void require_memory(size_t bytes) {
     if (bytes < kTooSmallToAsk) return;
-    const auto available_now = [] { return std::min(available_to_machine(), available_to_group()); };
-    size_t available = available_now();
-    if (bytes > available && keep().clear()) available = available_now();
+    size_t available = available_memory();
+    if (bytes > available && keep.clear()) available = available_memory();
     if (bytes > available)
         throw OutOfMemory("this picture needs " + megabytes(bytes) + " of memory and " + megabytes(available) +
                           " are available; use a smaller picture, fewer labels or tiles");
@@ -138,13 +132,10 @@ void require_memory(size_t bytes) {
 
 void* allocate(size_t bytes) {
     if (bytes == 0) return nullptr;
-    if (void* kept = keep().take(rounded(bytes))) return kept;
-    require_memory(bytes);
-    const auto ask = [&] {
-        return ::operator new(rounded(bytes), std::align_val_t{alignment(rounded(bytes))}, std::nothrow);
-    };
-    void* memory = ask();
-    if (memory == nullptr && keep().clear()) memory = ask();
+    if (void* kept = keep.take(rounded(bytes))) return kept;
+    require_in_turn(bytes);
+    void* memory = from_system(rounded(bytes));
+    if (memory == nullptr && keep.clear()) memory = from_system(rounded(bytes));
     if (memory == nullptr) throw OutOfMemory("the system refused another " + megabytes(bytes) + "; use tiles");
 #if defined(__linux__) && defined(MADV_HUGEPAGE)
     // Fewer page faults; but not for the last part, most of which may never be touched.
@@ -154,8 +145,8 @@ void* allocate(size_t bytes) {
 }
 
 void release(void* memory, size_t bytes) noexcept {
-    if (memory == nullptr || keep().give(memory, rounded(bytes))) return;
-    ::operator delete(memory, std::align_val_t{alignment(rounded(bytes))});
+    if (memory == nullptr || keep.give(memory, rounded(bytes))) return;
+    to_system(memory, rounded(bytes));
 }
 
 }  // namespace densecrf::cpu

@@ -1,6 +1,7 @@
 // Large arrays: cache-line aligned, uninitialised, and refused before they are touched when they cannot be had.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <new>
@@ -49,6 +50,28 @@ class Array {
 
   private:
     T* data_ = nullptr;
+    size_t size_ = 0;
+};
+
+// An Array that grows at its end.
+template <class T>
+class GrowingArray {
+  public:
+    void push_back(const T& value) {
+        if (size_ == room_.size()) grow();
+        room_[size_++] = value;
+    }
+    const T* data() const { return room_.data(); }
+    size_t size() const { return size_; }
+
+  private:
+    void grow() {
+        Array<T> larger(std::max<size_t>(64, 2 * size_));
+        std::copy_n(room_.data(), size_, larger.data());
+        room_ = std::move(larger);
+    }
+
+    Array<T> room_;
     size_t size_ = 0;
 };
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "mean_field.h"
+#include "memory.h"
 #include "message.h"
 
 namespace densecrf::cpu {
@@ -44,8 +45,10 @@ int Model::infer(const Unary& unary, const Inference& inference, const Execution
 
 void Model::message(const float* values, int labels, const Execution& execution, float* out) const {
     const Passes passes(order_, *lattice_, labels);
-    with_message(lattice_->rows() * width_of(labels) * sizeof(float),
-                 [&] { cpu::message(passes, values, execution, out); });
+    const auto wide = static_cast<size_t>(lattice_->rows()) * static_cast<size_t>(width_of(labels));
+    const auto result = static_cast<size_t>(points()) * static_cast<size_t>(labels);  // hardly touched yet
+    require_memory((wide + result) * sizeof(float));
+    with_message(wide * sizeof(float), [&] { cpu::message(passes, values, execution, out); });
 }
 
 }  // namespace densecrf::cpu

@@ -8,15 +8,16 @@ namespace {
 
 // The compatibility as a matrix [stride][stride] from the label that is around to the label that gains.
 Array<float> mixing_matrix(const Compatibility& compatibility, int labels, int stride) {
-    Array<float> matrix(static_cast<size_t>(stride) * stride);
+    const auto size = static_cast<size_t>(labels), row = static_cast<size_t>(stride);
+    Array<float> matrix(row * row);
     std::memset(matrix.data(), 0, matrix.size() * sizeof(float));
     const std::vector<float>& v = compatibility.values;
-    for (int l = 0; l < labels; ++l) {
+    for (size_t l = 0; l < size; ++l) {
         if (compatibility.kind == Compatibility::Kind::kMatrix) {
-            for (int m = 0; m < labels; ++m)  // symmetrised, as an energy of pairs is
-                matrix[m * stride + l] = 0.5f * (v[l * labels + m] + v[m * labels + l]);
+            for (size_t m = 0; m < size; ++m)  // symmetrised, as an energy of pairs is
+                matrix[m * row + l] = 0.5f * (v[l * size + m] + v[m * size + l]);
         } else {
-            matrix[l * stride + l] = v[compatibility.kind == Compatibility::Kind::kPotts ? 0 : l];
+            matrix[l * row + l] = v[compatibility.kind == Compatibility::Kind::kPotts ? 0 : l];
         }
     }
     return matrix;

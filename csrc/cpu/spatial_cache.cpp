@@ -28,17 +28,15 @@ struct Cache {
     std::list<Entry> entries;
 };
 
-Cache& cache() {
-    static Cache* kept = new Cache;  // never destroyed: models may outlive static objects
-    return *kept;
-}
+// Never destroyed: models may outlive static objects. Made when the library is loaded: see memory.cpp.
+Cache& cache = *new Cache;
 
 }  // namespace
 
 std::shared_ptr<const TermLattice> find_spatial(const Grid& grid, const Term& term) {
-    const std::unique_lock<std::mutex> lock(cache().mutex, std::try_to_lock);
+    const std::unique_lock<std::mutex> lock(cache.mutex, std::try_to_lock);
     if (!lock) return nullptr;
-    std::list<Entry>& entries = cache().entries;
+    std::list<Entry>& entries = cache.entries;
     for (auto entry = entries.begin(); entry != entries.end(); ++entry) {
         if (entry->shape != grid.shape || entry->sigma != term.position_sigma) continue;
         entries.splice(entries.begin(), entries, entry);
@@ -49,9 +47,9 @@ std::shared_ptr<const TermLattice> find_spatial(const Grid& grid, const Term& te
 
 bool keep_spatial(const Grid& grid, const Term& term, std::shared_ptr<const TermLattice> lattice) {
     const size_t bytes = bytes_of(*lattice);
-    const std::unique_lock<std::mutex> lock(cache().mutex, std::try_to_lock);
+    const std::unique_lock<std::mutex> lock(cache.mutex, std::try_to_lock);
     if (!lock || bytes > kMostBytes / 2) return false;
-    std::list<Entry>& entries = cache().entries;
+    std::list<Entry>& entries = cache.entries;
     entries.push_front({grid.shape, term.position_sigma, std::move(lattice), bytes});
     size_t total = 0;
     for (auto entry = entries.begin(); entry != entries.end();) {

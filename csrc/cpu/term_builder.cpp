@@ -13,6 +13,12 @@ namespace {
 
 constexpr int kOneColumn = 1;  // the width of values without labels
 
+// Rows have numbers below that of the mark that ends a chain.
+void require_numbers(size_t rows) {
+    if (rows >= kLastOfChain)
+        throw std::length_error("this picture needs more than 2^31 lattice vertices; use tiles");
+}
+
 template <int kWords>
 class TypedTermBuilder final : public TermBuilder {
   public:
@@ -37,33 +43,34 @@ class TypedTermBuilder final : public TermBuilder {
         const int64_t points = order_.first_point(partition + 1) - order_.first_point(partition);
         HashTable<kWords> table(static_cast<size_t>(points) / 2);
         Walk walk;
-        std::vector<Key<kWords>>& keys = partition_keys_[partition];
+        GrowingArray<Key<kWords>>& keys = partition_keys_[partition];
         uint32_t* fresh = fresh_of(partition);
         for_each_run(order_, partition, team, [&](const Run& run) {
             *fresh++ = static_cast<uint32_t>(keys.size());
             embed_run(run, table, keys, walk, team.profile());
+            require_numbers(keys.size());
         });
         *fresh = static_cast<uint32_t>(keys.size());
     }
 
-    void number_rows(Team& team) override {
+    size_t number_rows(Team& team) override {
         size_t rows = 0;
-        for (const std::vector<Key<kWords>>& keys : partition_keys_) {
+        for (const GrowingArray<Key<kWords>>& keys : partition_keys_) {
             lattice_.first_row.push_back(static_cast<uint32_t>(rows));
             rows += keys.size();
-            if (rows >= kLastOfChain)
-                throw std::length_error("this picture needs more than 2^31 lattice vertices; use tiles");
+            require_numbers(rows);
         }
         lattice_.first_row.push_back(static_cast<uint32_t>(rows));
         keys_ = Array<Key<kWords>>(rows);
         Key<kWords>* to = keys_.data();
-        for (std::vector<Key<kWords>>& keys : partition_keys_) {
+        for (GrowingArray<Key<kWords>>& keys : partition_keys_) {
             team.check();
-            to = std::copy(keys.begin(), keys.end(), to);
-            std::vector<Key<kWords>>().swap(keys);
+            to = std::copy_n(keys.data(), keys.size(), to);
+            keys = {};
         }
         ones_ = Array<float>(rows);
         lattice_.norm = Array<float>(order_.points());
+        return rows * (sizeof(float) + sizeof(uint32_t) * (corners() + lattice_.phases.size()));
     }
 
     void sort(int phase, Team& team) override { phases_[phase].sort(keys_.data(), keys_.size(), team); }
@@ -113,7 +120,7 @@ class TypedTermBuilder final : public TermBuilder {
     }
     Corners all_corners() const { return {corners(), lattice_.row.data(), lattice_.barycentric.data(), 0}; }
 
-    void embed_run(const Run& run, HashTable<kWords>& table, std::vector<Key<kWords>>& keys, Walk& walk,
+    void embed_run(const Run& run, HashTable<kWords>& table, GrowingArray<Key<kWords>>& keys, Walk& walk,
                    Profile* profile) {
         FeatureLanes features;
         SimplexLanes simplices;
@@ -134,7 +141,7 @@ class TypedTermBuilder final : public TermBuilder {
     }
 
     void number_vertices(const SimplexLanes& simplices, int l, HashTable<kWords>& table,
-                         std::vector<Key<kWords>>& keys, Walk& walk, uint32_t* row) {
+                         GrowingArray<Key<kWords>>& keys, Walk& walk, uint32_t* row) {
         const int dims = layout_.dims;
         Key<kWords> key[kMaxDims + 1];
         key[0] = vertex0_key(layout_, steps_, [&](int i) { return simplices.remainder0[i][l]; });
@@ -161,8 +168,8 @@ class TypedTermBuilder final : public TermBuilder {
     const KeySteps<kWords> steps_;
     TermLattice& lattice_;
     float scale_[kMaxDims];
-    std::vector<std::vector<Key<kWords>>> partition_keys_;  // [partitions][rows]
-    Array<Key<kWords>> keys_;                               // [rows of the term]
+    std::vector<GrowingArray<Key<kWords>>> partition_keys_;  // [partitions][rows]
+    Array<Key<kWords>> keys_;                                // [rows of the term]
     std::vector<PhaseBuilder<kWords>> phases_;
     Array<float> ones_;  // [rows]
 };

@@ -18,8 +18,8 @@ class TermBuilder {
     // Per partition: corners, with rows numbered from 0 within the partition, and barycentric weights.
     virtual void embed(int partition, Team& team) = 0;
 
-    // Once: every partition's place among the rows.
-    virtual void number_rows(Team& team) = 0;
+    // Once: every partition's place among the rows. Returns how many bytes the steps that follow take.
+    virtual size_t number_rows(Team& team) = 0;
 
     // Per phase of the blur: rows to pieces. Then per piece: its chains. Then per phase again: chains end to end.
     virtual void sort(int phase, Team& team) = 0;

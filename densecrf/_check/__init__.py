@@ -1,4 +1,4 @@
-"""Every TypeError and ValueError for what a user passes in.
+"""Every TypeError and ValueError for what a user passes in, and MemoryError for what cannot be had.
 
 Each message names the function, the argument, what was needed, what came, and what probably went wrong.
 """
@@ -23,7 +23,9 @@ from densecrf._check.picture import (
     picture_kind,
     picture_values,
 )
+from densecrf._check.room import room
 from densecrf._check.scores import (
+    is_plain,
     labels,
     mask,
     out_matches,
@@ -62,6 +64,7 @@ __all__ = [
     "has_picture",
     "index",
     "integer",
+    "is_plain",
     "labels",
     "mask",
     "out_matches",
@@ -76,6 +79,7 @@ __all__ = [
     "probs_found",
     "probs_shape",
     "probs_values",
+    "room",
     "same_place",
     "share",
     "sigma",

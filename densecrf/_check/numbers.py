@@ -10,6 +10,8 @@ from typing import Any
 
 import numpy as np
 
+from densecrf._build import MOST_THREADS
+
 LARGEST_WEIGHT = 1e30  # far beyond what changes an answer, and still a float32 after a sum
 
 
@@ -77,8 +79,8 @@ def index(function: str, name: str, value: object, size: int) -> int:
 
 
 def threads(function: str, value: int | None, default: int) -> int:
-    """How many threads to use."""
-    return default if value is None else integer(function, "num_threads", value, 1)
+    """How many threads to use; more than any machine has cores would only be started in vain."""
+    return default if value is None else min(integer(function, "num_threads", value, 1), MOST_THREADS)
 
 
 def probability(function: str, name: str, value: object, least: float = 0.0, most: float = 1.0) -> float:

@@ -10,10 +10,13 @@ from numpy.typing import NDArray
 from densecrf import _core
 from densecrf._arrays import Given, take
 from densecrf._check.numbers import integer
+from densecrf._check.room import room
 
 # Sums of probabilities further from 1 than this are no rounding error, not even of float16.
 SUM_TOLERANCE = 1e-2
 NEGATIVE_TOLERANCE = 1e-6
+
+MOST_LABELS = 1 << 20  # each takes 3 KiB of a thread while it works on a run of points
 
 
 def probs_shape(function: str, probs: Given) -> tuple[int, int, int, int]:
@@ -32,6 +35,7 @@ def probs_shape(function: str, probs: Given) -> tuple[int, int, int, int]:
     if 0 in shape:
         raise ValueError(f"{function}: probs must have at least one label and one pixel, got shape {shape}")
     batch, labels, height, width = shape if len(shape) == 4 else (1, *shape)
+    _not_too_many(function, "probs", labels, shape)
     return batch, labels, height, width
 
 
@@ -59,6 +63,7 @@ def plain_probs(function: str, probs: object) -> NDArray[np.float32]:
         raise TypeError(f"{function}: probs must be floating point, got {values.dtype}")
     if values.ndim < 2 or values.size == 0:
         raise ValueError(f"{function}: probs must have shape (L, ...), got {values.shape}")
+    _room_for_float32(values)
     with np.errstate(over="ignore"):
         values = np.ascontiguousarray(values, np.float32)
     probs_values(function, values.reshape(1, len(values), -1), False, 1)
@@ -71,11 +76,13 @@ def planes_shape(function: str, name: str, given: Given, shape: tuple[int, ...])
         raise TypeError(f"{function}: {name} must be floating point, got {given.dtype_name}")
     if given.values.shape != shape:
         raise ValueError(f"{function}: {name} must have shape {shape}, got {given.values.shape}")
+    _not_too_many(function, name, shape[0], shape)
 
 
 def planes(function: str, name: str, given: Given, shape: tuple[int, ...]) -> NDArray[np.float32]:
     """Values (L, *shape) as finite float32 [L, N]."""
     planes_shape(function, name, given, shape)
+    _room_for_float32(given.values)
     with np.errstate(over="ignore"):
         flat = np.ascontiguousarray(given.values, np.float32).reshape(shape[0], -1)
     if _core.survey(flat, 1)["not_finite"]:
@@ -94,6 +101,7 @@ def labels(
         raise ValueError(f"{function}: labels must not be empty, got shape {array.shape}")
     if unsure is not None:
         unsure = integer(function, "unsure", unsure, -(2**31))
+    room(8 * array.size)
     known = array if unsure is None else array[array != unsure]
     if known.size and (known.min() < 0 or (n_labels is not None and known.max() >= n_labels)):
         wrong = int(known.min() if known.min() < 0 else known.max())
@@ -111,6 +119,7 @@ def mask(function: str, value: object, from_logits: bool) -> NDArray[Any]:
         return array
     if not np.issubdtype(array.dtype, np.floating):
         raise TypeError(f"{function}: mask must hold booleans or floats, got {array.dtype}; say mask > 0")
+    room(4 * array.size)
     with np.errstate(over="ignore"):
         scores = array.astype(np.float32)
     if not np.isfinite(scores).all():
@@ -161,6 +170,25 @@ def same_place(function: str, name: str, array: Given, probs: Given) -> None:
             f"{function}: {name} must lie where probs lie, got {name} on {array.gpu or 'the CPU'} and probs on "
             f"{probs.gpu or 'the CPU'}; move one of them"
         )
+
+
+def _not_too_many(function: str, name: str, labels: int, shape: tuple[int, ...]) -> None:
+    if labels > MOST_LABELS:
+        raise ValueError(
+            f"{function}: {name} must have at most {MOST_LABELS} labels, got {labels} in shape {shape}; "
+            f"is the axis of the labels the first, or the second of a batch?"
+        )
+
+
+def _room_for_float32(values: NDArray[Any]) -> None:
+    """Room for a contiguous copy, unless the values are one already."""
+    if not is_plain(values):
+        room(4 * values.size)
+
+
+def is_plain(values: NDArray[Any]) -> bool:
+    """Whether the core can read values where they are."""
+    return values.dtype == np.float32 and values.dtype.isnative and values.flags.c_contiguous
 
 
 def _distribution(function: str, found: dict[str, float], labels: int) -> None:

@@ -1,0 +1,53 @@
+"""Machines and control groups with less memory than there is: files that say so, in a namespace of a program's own."""
+
+from __future__ import annotations
+
+import functools
+import subprocess
+from collections.abc import Mapping
+from pathlib import Path
+
+BIND = "unshare --map-root-user --mount sh -c '{mounts} exec \"$@\"' sh"
+
+
+@functools.cache
+def namespaces() -> bool:
+    """Whether this user may have namespaces."""
+    try:
+        return subprocess.run(["unshare", "--map-root-user", "--mount", "true"], capture_output=True).returncode == 0
+    except OSError:
+        return False
+
+
+def with_files(places: Mapping[str, Path]) -> str:
+    """The shell command that puts files or folders in the place of others for what follows it."""
+    return BIND.format(mounts=" ".join(f'mount --bind "{path}" "{place}" &&' for place, path in places.items()))
+
+
+def group_of_this_process(version: int) -> str | None:
+    """The path of its control group of memory, where the system has groups of this version."""
+    for line in Path("/proc/self/cgroup").read_text().splitlines():
+        _, controllers, path = line.split(":", 2)
+        if ("memory" if version == 1 else "") in controllers.split(","):
+            return path
+    return None
+
+
+def group(folder: Path, version: int, limit: int, used: int, cached: int) -> None:
+    """What the system would say of a control group."""
+    names = (
+        ("memory.max", "memory.current", "")
+        if version == 2
+        else ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_")
+    )
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / names[0]).write_text(f"{limit}\n")
+    (folder / names[1]).write_text(f"{used}\n")
+    (folder / "memory.stat").write_text(
+        f"anon {used - cached}\n{names[2]}inactive_file {cached // 2}\n{names[2]}active_file {cached // 2}\n"
+    )
+
+
+def machine(path: Path, available: int) -> None:
+    """What the system would say of a machine, in a file of always the same length."""
+    path.write_text(f"MemTotal: 99999999 kB\nMemAvailable: {available >> 10:12d} kB\n")
