@@ -45,25 +45,29 @@ docs: $(VENV)/.test
 # built with a copy of the Python files in build-NAME/package, where the tests then run.
 sanitize: sanitize-address sanitize-thread
 
-# All tests of the twin; of the core those that reach all of its code, some of them with every instruction set. Then the
-# leaks of one call of each kind.
-INNER_LOOPS := $(abspath $(patsubst %,tests/test_%.py,mean_field lattice terms label_tolerance_limits two_labels))
-CORE_TESTS := $(abspath $(patsubst %,tests/test_%.py,arrays at_once batches compatibility errors free_energy images \
-    label_tolerance_limits lattice mean_field model model_copies model_errors model_filters out properties refine_volume \
-    terms two_labels volumes_and_features))
-sanitize-address: build-address/.installed
-	tests/sanitizers/run address -m pytest -q -p no:cacheprovider -m "not slow" $(CORE_TESTS)
+# All tests of the twin; of the core those that reach all of its code, some of them with every instruction set there is. Then
+# whether any call loses memory.
+SANITIZED_PYTEST := -m pytest -q -p no:cacheprovider --capture=sys -m "not slow"
+INNER_LOOPS := label_tolerance_limits lattice mean_field terms two_labels
+CORE := arrays at_once batches compatibility errors free_energy images model model_copies model_errors model_filters out \
+    properties refine_volume volumes_and_features $(INNER_LOOPS)
+TWIN := $(patsubst tests/test_%.py,%,$(wildcard tests/test_gpu_*.py))
+sanitize-address: sanitized-address
+	tests/sanitizers/run address $(SANITIZED_PYTEST) $(CORE:%=$(CURDIR)/tests/test_%.py)
 	for isa in baseline avx2; do \
 	    DENSECRF_ISA=$$isa $(BIN)/python -c "import densecrf; densecrf.build_info()" || continue; \
-	    DENSECRF_ISA=$$isa tests/sanitizers/run address -m pytest -q -p no:cacheprovider $(INNER_LOOPS) || exit 1; done
-	tests/sanitizers/run address -m pytest -q -p no:cacheprovider $(abspath $(wildcard tests/test_gpu_*.py))
-	tests/sanitizers/run address $(abspath tests/sanitizers/leaks.py)
+	    DENSECRF_ISA=$$isa tests/sanitizers/run address $(SANITIZED_PYTEST) $(INNER_LOOPS:%=$(CURDIR)/tests/test_%.py) || exit 1; \
+	done
+	tests/sanitizers/run address $(SANITIZED_PYTEST) $(TWIN:%=$(CURDIR)/tests/test_%.py)
+	tests/sanitizers/run address $(CURDIR)/tests/sanitizers/leaks.py
 
 # What works on several threads, and the twin, whose callers may be several.
-sanitize-thread: build-thread/.installed
-	tests/sanitizers/run thread -m pytest -q -p no:cacheprovider $(abspath tests/test_at_once.py tests/test_batches.py)
+sanitize-thread: sanitized-thread
+	tests/sanitizers/run thread $(SANITIZED_PYTEST) $(CURDIR)/tests/test_at_once.py $(CURDIR)/tests/test_batches.py
+	tests/sanitizers/run thread $(SANITIZED_PYTEST) $(CURDIR)/tests/test_determinism.py $(CURDIR)/tests/test_kept_lattices.py \
+	    -k "every_number_of_threads or partitions or eight_threads_with"
 
-build-%/.installed: $(VENV)/.test
+sanitized-%: $(VENV)/.test
 	$(CONFIGURE) -B build-$* -DDENSECRF_CUDA=OFF -DDENSECRF_TWIN=ON -DDENSECRF_SANITIZE=$* > build-ext.log || (cat build-ext.log; false)
 	$(BIN)/cmake --build build-$*
 	$(BIN)/cmake --install build-$* --prefix build-$*/package > build-ext.log
