@@ -20,8 +20,8 @@ from every_call import CALLS  # isort: skip  (figures.py says where it lies)
 from leftovers import Held, held_after_each_part  # isort: skip
 
 TENTHS = 10
-# What may come on top after the first tenth. What leaks does so in every tenth, and the median of them shows it; a table
-# that Python enlarges once, by a megabyte for that of its interned strings, is none.
+# What may come on top after the first tenth. What leaks does so in every tenth, and the median of them shows it; a
+# table that Python enlarges once, by a megabyte for that of its interned strings, is none.
 RESIDENT = 4 << 20  # bytes, altogether
 HEAP_A_CALL = 1.0  # bytes; the least that malloc gives is 24: one call in twenty that leaves something is seen
 BLOCKS_A_CALL = 0.09  # with those of the measurement itself, seven for each tenth
