@@ -12,7 +12,7 @@ DEVELOPMENT := -DDENSECRF_WERROR=ON -DDENSECRF_TWIN=ON -DCMAKE_CUDA_ARCHITECTURE
 CONFIGURE = $(BIN)/cmake -S . -G Ninja -DCMAKE_MAKE_PROGRAM=$(abspath $(BIN)/ninja) -DDENSECRF_WERROR=ON \
     -DPython_EXECUTABLE=$(abspath $(BIN)/python) -Dpybind11_DIR=$$($(BIN)/python -m pybind11 --cmakedir)
 
-.PHONY: demo test lint format ext docs sanitize gpu bench peers parity proof clean
+.PHONY: demo test lint format ext docs sanitize soak gpu bench peers parity proof clean
 
 demo: $(VENV)/.demo
 	$(BIN)/densecrf demo --out demo
@@ -41,13 +41,46 @@ ext: $(VENV)/.test
 docs: $(VENV)/.test
 	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
 
-# The CUDA kernels' host twin under AddressSanitizer and UndefinedBehaviorSanitizer, through all tests of the back end.
-sanitize: $(VENV)/.test
-	$(CONFIGURE) -B build-sanitize -DDENSECRF_CUDA=OFF -DDENSECRF_TWIN=ON -DDENSECRF_SANITIZE=ON > build-ext.log || (cat build-ext.log; false)
-	$(BIN)/cmake --build build-sanitize --target _cuda_twin
-	ASAN_OPTIONS=detect_leaks=0 DENSECRF_TWIN_FILE=$$(ls build-sanitize/_cuda_twin.*.so) \
-	    LD_PRELOAD="$$(gcc -print-file-name=libasan.so) $$(gcc -print-file-name=libstdc++.so.6)" \
-	    $(BIN)/python -m pytest -q -p no:cacheprovider tests/test_gpu_*.py
+# The core and the CUDA kernels' host twin under AddressSanitizer and UndefinedBehaviorSanitizer, and under ThreadSanitizer:
+# built with a copy of the Python files in build-NAME/package, where the tests then run. Most of these keep one core busy:
+# `make -j2 --output-sync sanitize`.
+SANITIZED := core instruction-sets twin leaks threads
+.PHONY: $(SANITIZED:%=sanitize-%)
+sanitize: $(SANITIZED:%=sanitize-%)
+SANITIZED_PYTEST := -m pytest -q -p no:cacheprovider --capture=sys -m "not slow"
+tests_of = $(foreach name,$(1),$(CURDIR)/tests/test_$(name).py)
+
+# What reaches all of the core's code.
+INNER_LOOPS := label_tolerance_limits lattice mean_field terms two_labels
+CORE := arrays at_once batches compatibility errors free_energy images model model_copies model_errors model_filters out \
+    properties refine_volume volumes_and_features $(INNER_LOOPS)
+sanitize-core: sanitized-address
+	tests/sanitizers/run address $(SANITIZED_PYTEST) $(call tests_of,$(CORE))
+
+# Those that would not be taken here; it says so where this machine has none of them.
+sanitize-instruction-sets: sanitized-address
+	for isa in baseline avx2; do \
+	    DENSECRF_ISA=$$isa $(BIN)/python -c "import densecrf; densecrf.build_info()" || continue; \
+	    DENSECRF_ISA=$$isa tests/sanitizers/run address $(SANITIZED_PYTEST) $(call tests_of,$(INNER_LOOPS)) || exit 1; \
+	done
+
+sanitize-twin: sanitized-address
+	tests/sanitizers/run address $(SANITIZED_PYTEST) $(CURDIR)/tests/test_gpu_*.py
+
+sanitize-leaks: sanitized-address
+	tests/sanitizers/run address $(CURDIR)/tests/sanitizers/leaks.py
+
+# What works on several threads, and the twin, whose callers may be several.
+sanitize-threads: sanitized-thread
+	tests/sanitizers/run thread $(SANITIZED_PYTEST) $(call tests_of,at_once batches)
+	tests/sanitizers/run thread $(SANITIZED_PYTEST) $(call tests_of,determinism kept_lattices) \
+	    -k "every_number_of_threads or partitions or eight_threads_with"
+
+sanitized-%: $(VENV)/.test
+	mkdir -p build-$*
+	$(CONFIGURE) -B build-$* -DDENSECRF_CUDA=OFF -DDENSECRF_TWIN=ON -DDENSECRF_SANITIZE=$* > build-$*/log || (cat build-$*/log; false)
+	$(BIN)/cmake --build build-$*
+	$(BIN)/cmake --install build-$* --prefix build-$*/package > build-$*/log
 
 # On a machine with a GPU: builds, tests, looks for bad accesses and races, measures. No network is needed; GPU_PYTHON is a
 # Python with torch, pybind11, pytest and hypothesis, and CMake, Ninja and nvcc are on the PATH.
@@ -74,6 +107,13 @@ bench: $(VENV)/.test
 # The drop-in and pydensecrf itself, side by side.
 parity: $(VENV)/.test peers
 	$(BIN)/python benchmarks/parity.py
+
+# What is promised to those who leave it running, over hours: docs/reliability.md. Takes about four hours on two cores, and
+# valgrind; stops at the first promise that is broken.
+soak: $(VENV)/.test
+	for name in drift api fuzz leaks valgrind threads limits; do \
+	    echo "$$name"; $(BIN)/python tests/soak/$$name.py || exit 1; done
+	$(BIN)/python tests/soak/table.py
 
 # What the CRF buys on real data: docs/results.md. Trains four small networks on CamVid first, about an hour on two cores;
 # a training that was stopped goes on where it was.
@@ -121,4 +161,4 @@ $(VENV)/.test: $(VENV)/.created $(SOURCES)
 	touch $@
 
 clean:
-	rm -rf build build-sanitize build-ext.log dist demo site *.egg-info densecrf/*.so
+	rm -rf build build-address build-thread build-ext.log dist demo site *.egg-info densecrf/*.so

@@ -9,7 +9,6 @@ import contextlib
 import ctypes
 import gc
 import importlib.util
-import os
 import sys
 from types import ModuleType, SimpleNamespace
 
@@ -73,14 +72,7 @@ class Device:
 
 
 def twin_core():
-    """The twin's module, that of DENSECRF_TWIN_FILE if there is such a file, or skip."""
-    file = os.environ.get("DENSECRF_TWIN_FILE")
-    if file and TWIN not in sys.modules:
-        spec = importlib.util.spec_from_file_location(TWIN, file)
-        sys.modules[TWIN] = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(sys.modules[TWIN])
-    if TWIN in sys.modules:
-        return sys.modules[TWIN]
+    """The twin's module, or skip."""
     if importlib.util.find_spec(TWIN) is None:
         pytest.skip("built without the host twin (DENSECRF_TWIN=ON)")
     return importlib.import_module(TWIN)

@@ -172,7 +172,7 @@ PYBIND11_MODULE(DENSECRF_MODULE, m) {
                                                         : cuda::TwinOrder::kForwards;
         },
         py::arg("order"), "The order in which threads run: forwards, backwards or scattered.");
-    m.def("waits", [] { return cuda::twin_waits(); }, "How often the host waited so far.");
+    m.def("waits", [] { return cuda::twin_waits().load(); }, "How often the host waited so far.");
 #endif
     py::class_<cuda::Context>(m, "Context", py::module_local(),
                               "A device, a stream of it, and where memory comes from.")

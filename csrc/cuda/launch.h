@@ -7,6 +7,7 @@
 #include "runtime.h"
 
 #if defined(DENSECRF_TWIN)
+#include <atomic>
 #include <vector>
 #endif
 
@@ -43,8 +44,8 @@ struct Tile {
 enum class TwinOrder { kForwards, kBackwards, kScattered };
 TwinOrder& twin_order();
 
-// How often the host waited so far.
-int& twin_waits();
+// How often the host waited so far, for any caller.
+std::atomic<int>& twin_waits();
 
 inline int64_t twin_index(int64_t i, int64_t count) {
     if (twin_order() == TwinOrder::kForwards) return i;

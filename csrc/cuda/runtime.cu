@@ -38,8 +38,8 @@ Order::~Order() {
 }
 void Order::after(const Context&, const Context&) {}
 
-int& twin_waits() {
-    static int waits = 0;
+std::atomic<int>& twin_waits() {
+    static std::atomic<int> waits{0};
     return waits;
 }
 
