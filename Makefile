@@ -2,8 +2,13 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
-SOURCES := $(shell find csrc -type f) CMakeLists.txt setup.py pyproject.toml
+# The versions of constraints.txt, for builds as well: pip has two names for that, an old and a new one.
+PINNED := PIP_CONSTRAINT=constraints.txt PIP_BUILD_CONSTRAINT=constraints.txt
+PIP := $(PINNED) $(BIN)/python -m pip --disable-pip-version-check --quiet
+EXTRAS := demo cli test lint docs app-test
+comma := ,
+space := $(subst ,, )
+SOURCES := $(shell find csrc -type f) CMakeLists.txt setup.py pyproject.toml constraints.txt
 CXX_FILES := $(shell find csrc -name '*.h' -o -name '*.cpp' -o -name '*.cu' -o -name '*.cuh')
 
 # Warnings are errors; the CUDA kernels are compiled for one kind of device if there is a compiler for them, and for
@@ -12,7 +17,7 @@ DEVELOPMENT := -DDENSECRF_WERROR=ON -DDENSECRF_TWIN=ON -DCMAKE_CUDA_ARCHITECTURE
 CONFIGURE = $(BIN)/cmake -S . -G Ninja -DCMAKE_MAKE_PROGRAM=$(abspath $(BIN)/ninja) -DDENSECRF_WERROR=ON \
     -DPython_EXECUTABLE=$(abspath $(BIN)/python) -Dpybind11_DIR=$$($(BIN)/python -m pybind11 --cmakedir)
 
-.PHONY: demo test lint format ext docs sanitize soak gpu bench peers parity proof clean
+.PHONY: demo test lint format ext docs sanitize soak audit constraints gpu bench peers parity proof clean
 
 demo: $(VENV)/.demo
 	$(BIN)/densecrf demo --out demo
@@ -82,6 +87,20 @@ sanitized-%: $(VENV)/.test
 	$(BIN)/cmake --build build-$*
 	$(BIN)/cmake --install build-$* --prefix build-$*/package > build-$*/log
 
+# Known vulnerabilities of the versions in constraints.txt; says so where nobody can be asked.
+audit:
+	@test -x .venv-audit/bin/pip-audit || \
+	    ($(PYTHON) -m venv .venv-audit && $(PINNED) .venv-audit/bin/python -m pip --quiet install pip-audit) || \
+	    echo "audit: skipped, pip-audit could not be installed"
+	@test ! -x .venv-audit/bin/pip-audit || $(PYTHON) .ci/audit .venv-audit/bin/pip-audit
+
+# The newest versions that go together, for every Python and system that is supported.
+constraints:
+	test -x .venv-uv/bin/uv || ($(PYTHON) -m venv .venv-uv && .venv-uv/bin/python -m pip --quiet install uv)
+	.venv-uv/bin/uv pip compile pyproject.toml constraints.in $(addprefix --extra ,$(EXTRAS)) --universal \
+	    --python-version 3.10 --upgrade --no-annotate --custom-compile-command "make constraints" --quiet \
+	    --output-file constraints.txt > /dev/null
+
 # On a machine with a GPU: builds, tests, looks for bad accesses and races, measures. No network is needed; GPU_PYTHON is a
 # Python with torch, pybind11, pytest and hypothesis, and CMake, Ninja and nvcc are on the PATH.
 GPU_PYTHON ?= $(PYTHON)
@@ -111,7 +130,7 @@ parity: $(VENV)/.test peers
 # What is promised to those who leave it running, over hours: docs/reliability.md. Takes about four hours on two cores, and
 # valgrind; stops at the first promise that is broken.
 soak: $(VENV)/.test
-	for name in drift api fuzz leaks valgrind threads limits; do \
+	for name in drift api fuzz leaks valgrind threads interrupts limits; do \
 	    echo "$$name"; $(BIN)/python tests/soak/$$name.py || exit 1; done
 	$(BIN)/python tests/soak/table.py
 
@@ -147,11 +166,11 @@ $(VENV)/.demo: $(VENV)/.created $(SOURCES)
 	CMAKE_ARGS="-DDENSECRF_CUDA=OFF" $(PIP) install --editable ".[demo,cli]"
 	touch $@
 
-# torch first and pinned: whatever else asks for it later is satisfied, and takes no other build.
+# torch first: whatever else asks for it later is satisfied, and takes no other build.
 $(VENV)/.test: $(VENV)/.created $(SOURCES)
 	@echo "Installing torch, the tools and densecrf (some minutes the first time)"
-	$(PIP) install torch==2.13.0
-	CMAKE_ARGS="$(DEVELOPMENT)" $(PIP) install --editable ".[demo,cli,test,lint,docs,app-test]"
+	$(PIP) install torch
+	CMAKE_ARGS="$(DEVELOPMENT)" $(PIP) install --editable ".[$(subst $(space),$(comma),$(EXTRAS))]"
 	touch $@
 
 .venv-peers/.installed:
