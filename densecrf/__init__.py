@@ -4,7 +4,7 @@ Mean field on the permutohedral lattice with Gaussian spatial and bilateral kern
 "Efficient Inference in Fully Connected CRFs with Gaussian Edge Potentials" (2011).
 """
 
-import densecrf._interpreter  # noqa: F401 - before anything compiled
+from densecrf import _interpreter as _interpreter  # refuses what would hang, before anything compiled is loaded
 from densecrf import reference
 from densecrf._build import build_info
 from densecrf._diagnose import Diagnosis, Finding, diagnose
