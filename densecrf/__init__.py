@@ -6,7 +6,7 @@ Mean field on the permutohedral lattice with Gaussian spatial and bilateral kern
 
 from importlib import import_module as _import_module
 
-import densecrf._interpreter  # noqa: F401 - before anything compiled
+from densecrf import _interpreter as _interpreter  # refuses what would hang, before anything compiled is loaded
 
 try:
     _import_module("densecrf._core")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import os
 import subprocess
 from collections.abc import Mapping
 from pathlib import Path
@@ -49,5 +50,10 @@ def group(folder: Path, version: int, limit: int, used: int, cached: int) -> Non
 
 
 def machine(path: Path, available: int) -> None:
-    """What the system would say of a machine, in a file of always the same length."""
-    path.write_text(f"MemTotal: 99999999 kB\nMemAvailable: {available >> 10:12d} kB\n")
+    """What the system would say of a machine: always of the same length, written over what is there.
+
+    Who reads the file meanwhile must not find it empty.
+    """
+    file = os.open(path, os.O_WRONLY | os.O_CREAT)
+    os.pwrite(file, f"MemTotal: 99999999 kB\nMemAvailable: {available >> 10:12d} kB\n".encode(), 0)
+    os.close(file)

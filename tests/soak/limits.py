@@ -2,10 +2,11 @@
 
 1. What there is no memory for: seconds until the MemoryError, and how much was touched.
 2. A machine that is too small (Linux, where this user may have namespaces): a program reads a /proc/meminfo that
-   leaves a given share of what its call takes. It must refine or raise MemoryError, and never take more than there is.
+   leaves a given share of what its call takes. It must refine or raise MemoryError, and take no more than 64 MiB above
+   what there is.
 3. Arrays of more than 2^31 numbers, with answers that are known at both ends: needs 12 GiB free, or is left out.
 
-    python tests/soak/limits.py
+    python tests/soak/limits.py [refusals] [machines] [large]
 """
 
 from __future__ import annotations
@@ -17,7 +18,6 @@ import shlex
 import subprocess
 import sys
 import tempfile
-import time
 from pathlib import Path
 from typing import Any
 
@@ -29,8 +29,9 @@ from memory_limits import machine, namespaces, with_files
 from watchdog import finished, said
 
 MIB = 1 << 20
-SHARES = (0.2, 0.3, 0.35, 0.4, 0.45, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0, 1.2)
+SHARES = (0.2, 0.3, 0.4, 0.45, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0, 1.2)
 NEEDED = 12 << 30
+GRAIN = 64  # MiB
 
 
 def refusals() -> dict[str, dict[str, Any]]:
@@ -98,9 +99,9 @@ peak = int(re.search(r"VmHWM:\\s*(\\d+)", open("/proc/self/status").read())[1]) 
 print(json.dumps([refined, time.perf_counter() - start, peak]), flush=True)
 """
 CALLS = {
-    "noise, two terms": (1200, 9, "[Gaussian(3, 3), Bilateral(80, 13, 10)]"),
-    "noise, every pixel alone": (1200, 5, "[Bilateral(30, 1, 4)]"),
-    "two labels": (1200, 2, "[Bilateral(30, 2, 4, 'before')]"),
+    "noise, two terms": (900, 9, "[Gaussian(3, 3), Bilateral(80, 13, 10)]"),
+    "noise, every pixel alone": (900, 5, "[Bilateral(30, 1, 4)]"),
+    "two labels": (900, 2, "[Bilateral(30, 2, 4, 'before')]"),
 }
 
 
@@ -109,7 +110,7 @@ def with_memory(call: tuple[Any, ...], room: int | None) -> tuple[bool, float, i
     with tempfile.TemporaryDirectory() as folder:
         meminfo = Path(folder, "meminfo")
         machine(meminfo, 1 << 40)
-        command = shlex.split(with_files({"/proc/meminfo": meminfo}))
+        command = ["nice", *shlex.split(with_files({"/proc/meminfo": meminfo}))]  # so that this program keeps up
         arguments = [sys.executable, "-c", CALL, *map(str, call)]
         with subprocess.Popen([*command, *arguments], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as one:
             assert one.stdin is not None
@@ -144,9 +145,9 @@ def small_machines() -> dict[str, Any]:
     return table
 
 
-def broken(table: dict[str, Any]) -> list[str]:
-    """Where more was taken than there was."""
-    return [f"{name}: {row}" for name, one in table.items() for row in one["with"] if row["took"] > row["share"] + 0.05]
+def most_above(table: dict[str, Any]) -> float:
+    """By how many MiB a call took more than there was, at most: the library asks once for every 64 MiB."""
+    return max((row["took"] - row["share"]) * one["needs MiB"] for one in table.values() for row in one["with"])
 
 
 # ---- more than 2^31 numbers ---------------------------------------------------------------------------------
@@ -206,7 +207,7 @@ def large_arrays() -> dict[str, Any]:
     assert numbers > 2**31
     assert close < 1e-6 < reached
     assert elsewhere == 0
-    return {"a batch": batch, "planes through one lattice": {"numbers": numbers, "seconds": round(seconds, 1)}}
+    return {"a_batch": batch, "planes_through_one_lattice": {"numbers": numbers, "seconds": round(seconds, 1)}}
 
 
 def free() -> int:
@@ -214,22 +215,40 @@ def free() -> int:
     return next(int(line.split()[1]) << 10 for line in lines if line.startswith("MemAvailable"))
 
 
-def main() -> int:
-    """Returns the exit status."""
-    start = time.monotonic()
+def check_refusals() -> int:
     table = refusals()
     for name, row in table.items():
         print(f"{name:32} {row}", flush=True)
-    slow = [name for name, row in table.items() if "MemoryError" not in row["says"] and "MiB" not in row["says"]]
-    machines = small_machines() if namespaces() else {}
-    large = large_arrays() if free() > NEEDED else {}
-    print(json.dumps(large))
-    if slow or broken(machines):
-        print("broken:", *slow, *broken(machines), sep="\n")
+    if not all(" MiB of memory and " in row["says"] for row in table.values()):
         return 1
-    record("limits", refused=table, small_machines=machines, large=large, seconds=round(time.monotonic() - start))
+    record("limits", refused=table)
     return 0
 
 
+def check_machines() -> int:
+    if not namespaces():
+        print("no namespaces for this user: nothing was tried")
+        return 0
+    table = small_machines()
+    above = most_above(table)
+    print(f"at most {above:.0f} MiB more than there were")
+    if above > GRAIN:
+        return 1
+    record("small_machines", calls=table, most_above_MiB=round(max(0.0, above)))
+    return 0
+
+
+def check_large() -> int:
+    if free() < NEEDED:
+        print("less than 12 GiB are free: nothing was tried")
+        return 0
+    large = large_arrays()
+    print(json.dumps(large))
+    record("large_arrays", **large)
+    return 0
+
+
+PARTS = {"refusals": check_refusals, "machines": check_machines, "large": check_large}
+
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(max(PARTS[part]() for part in sys.argv[1:] or PARTS))
