@@ -4,15 +4,18 @@ Each message names the function, the argument, what was needed, what came, and w
 """
 
 from densecrf._check.numbers import (
+    LARGEST_WEIGHT,
     choice,
     finite,
     flag,
     index,
     integer,
+    items,
     probability,
     share,
     sigma,
     spacing,
+    text,
     threads,
     weight,
 )
@@ -24,7 +27,10 @@ from densecrf._check.picture import (
     picture_values,
 )
 from densecrf._check.scores import (
+    array,
     labels,
+    labels_array,
+    marginals,
     mask,
     out_matches,
     plain_probs,
@@ -46,8 +52,11 @@ from densecrf._check.terms import (
     has_picture,
     weight_labels,
 )
+from densecrf._check.words import shown
 
 __all__ = [
+    "LARGEST_WEIGHT",
+    "array",
     "axis_count",
     "channel_count",
     "choice",
@@ -62,7 +71,10 @@ __all__ = [
     "has_picture",
     "index",
     "integer",
+    "items",
     "labels",
+    "labels_array",
+    "marginals",
     "mask",
     "out_matches",
     "picture_axis",
@@ -78,8 +90,10 @@ __all__ = [
     "probs_values",
     "same_place",
     "share",
+    "shown",
     "sigma",
     "spacing",
+    "text",
     "threads",
     "weight",
     "weight_labels",
