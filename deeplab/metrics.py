@@ -9,7 +9,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import pairwise
 from typing import Any
 
@@ -67,9 +67,7 @@ def trimap_confusions(
     _check.choice("trimap", "borders", borders, tuple(_DISTANCES))
     # Pixels are counted once, by their distance; a band is the sum over the distances that it covers.
     counts = np.zeros((max(widths) + 1, n_classes, n_classes), np.int64)
-    if not isinstance(pairs, Iterable):
-        raise TypeError(f"trimap: pairs must be an iterable, got {type(pairs).__name__}")
-    for pair in pairs:
+    for pair in _iterated(pairs):
         labels, predicted = _pair(pair)
         known, places = cells(labels, predicted, n_classes)
         distance = _DISTANCES[borders](_truth(labels))[known]
@@ -96,6 +94,13 @@ def _truth(labels: ArrayLike) -> NDArray[Any]:
     if truth.ndim != 2 or truth.dtype.kind not in "iu":
         raise ValueError(f"trimap: labels must be integers (H, W), got {truth.dtype} of shape {truth.shape}")
     return truth
+
+
+def _iterated(pairs: Iterable[Any]) -> Iterator[Any]:
+    try:
+        return iter(pairs)
+    except TypeError:  # also an array of no dimensions
+        raise TypeError(f"trimap: pairs must be an iterable, got {type(pairs).__name__}") from None
 
 
 def _pair(pair: Any) -> tuple[ArrayLike, ArrayLike]:

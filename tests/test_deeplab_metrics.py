@@ -249,7 +249,15 @@ def test_a_curve_does_not_count_what_cannot_be_predicted():
 
 @pytest.mark.parametrize(
     "wrong",
-    [{"borders": "edges"}, {"widths": ()}, {"widths": (-1,)}, {"widths": 3}, {"pairs": [3]}, {"pairs": None}],
+    [
+        {"borders": "edges"},
+        {"widths": ()},
+        {"widths": (-1,)},
+        {"widths": 3},
+        {"pairs": [3]},
+        {"pairs": None},
+        {"pairs": np.ones(())},
+    ],
     ids=str,
 )
 def test_trimaps_that_mean_nothing_are_refused(wrong):
