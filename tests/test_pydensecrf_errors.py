@@ -155,6 +155,7 @@ BETTER = [
     (lambda: crf2d().addPairwiseGaussian(3, np.complex64(1)), "TypeError: must be real number, not complex64"),
     (lambda: crf().setUnary(dcrf.LogisticUnary(np.full((L, 1), 3e38, F32), np.full((1, N), 3e38, F32))), "finite"),
     (lambda: utils.unary_from_softmax(-(UNARY**2), clip=None), "sm must not be negative"),
+    (lambda: utils.unary_from_labels([1], 2, 0.7, np.ones(2)), "TypeError: zero_unsure must be true or false"),
     (lambda: utils.unary_from_softmax(UNARY.astype(str)), "TypeError: sm must hold real numbers"),
     (lambda: utils.create_pairwise_bilateral((3, 3), 1, IMAGE, 3), "chdim must be an axis of img"),
     (lambda: utils.create_pairwise_gaussian(itertools.repeat(1.0), (H, W)), "sdims must hold one number"),

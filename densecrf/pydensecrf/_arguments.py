@@ -71,6 +71,14 @@ def real(value: object) -> float:
         return math.inf
 
 
+def truth(name: str, value: object) -> bool:
+    """Whether something is true, if that can be said of it."""
+    try:
+        return bool(value)
+    except (ValueError, RuntimeError):  # arrays, tensors
+        raise TypeError(f"{name} must be true or false, got {type(value).__name__}") from None
+
+
 def _is_complex(value: object) -> bool:
     """Whether NumPy would make a real number of it by dropping its imaginary part."""
     return getattr(getattr(value, "dtype", None), "kind", "") == "c"

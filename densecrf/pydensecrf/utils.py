@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from densecrf import _check, _core
-from densecrf.pydensecrf._arguments import array, integer, real, size
+from densecrf.pydensecrf._arguments import array, integer, real, size, truth
 
 __all__ = [
     "compute_unary",
@@ -53,7 +53,8 @@ def unary_from_labels(labels: Any, n_labels: int, gt_prob: float, zero_unsure: b
         raise AssertionError("`gt_prob must be in (0,1).")
     if n_labels < 2:
         raise ValueError(f"n_labels must be at least 2, got {n_labels}: the others share what is left of 1")
-    flat = _flat_labels(labels, n_labels, bool(zero_unsure))
+    zero_unsure = truth("zero_unsure", zero_unsure)
+    flat = _flat_labels(labels, n_labels, zero_unsure)
     _core.require_memory(4 * n_labels * flat.size)
     energies = np.full((n_labels, flat.size), -np.log((1.0 - gt_prob) / (n_labels - 1)), np.float32)
     points = np.arange(flat.size)
