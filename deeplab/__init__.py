@@ -21,6 +21,7 @@ from deeplab.deeplab_v2 import ASPP_L, ASPP_S, MultiScale
 from deeplab.fcn import FCN
 from deeplab.heads import field_of_view
 from deeplab.parts import PUBLISHED, Network, Variant
+from densecrf import _check
 
 __all__ = ["MultiScale", "Network", "Segmenter", "build", "field_of_view", "names", "save_labels", "weights"]
 
@@ -69,21 +70,23 @@ def build(name: str, n_classes: int = 21, *, width: float = 1.0, batch_norm: boo
         A module from ``(B, 3, H, W)`` to scores; see `Network`.
 
     Raises:
-        ValueError: there is no network of that name, or not in that width or with batch normalisation; or n_classes
-            is below 1.
+        TypeError, ValueError: there is no network of that name, or not in that width or with batch normalisation;
+            n_classes is no integer from 1 up.
     """
-    if name not in _NETWORKS:
-        raise ValueError(f"deeplab.build: no network {name!r}; there are {', '.join(_NETWORKS)}")
+    function = "deeplab.build"
+    if not isinstance(name, str) or name not in _NETWORKS:
+        raise ValueError(f"{function}: no network {_check.shown(name)}; there are {', '.join(_NETWORKS)}")
+    n_classes = _check.integer(function, "n_classes", n_classes, -(2**31))
     if n_classes < 1:
-        raise ValueError(f"deeplab.build: n_classes must be at least 1, got {n_classes}")
-    variant = Variant(width, batch_norm)
+        raise ValueError(f"{function}: n_classes must be at least 1, got {n_classes}")
+    variant = Variant(_check.finite(function, "width", width), _check.flag(function, "batch_norm", batch_norm))
     if variant == PUBLISHED:
         return _NETWORKS[name](n_classes)
     if name not in _RESIZABLE:
         raise ValueError(
-            f"deeplab.build: {name!r} has its published width and normalisation only; for others there are "
+            f"{function}: {name!r} has its published width and normalisation only; for others there are "
             f"{', '.join(_RESIZABLE)}"
         )
-    if not 0 < width <= 16:
-        raise ValueError(f"deeplab.build: width must be above 0 and at most 16, got {width}")
+    if not 0 < variant.width <= 16:
+        raise ValueError(f"{function}: width must be above 0 and at most 16, got {variant.width:g}")
     return _NETWORKS[name](n_classes, variant=variant)

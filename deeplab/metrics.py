@@ -9,7 +9,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import pairwise
 from typing import Any
 
@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from deeplab.data import VOID, Borders
+from densecrf import _check, _core
 from densecrf._confusion import Confusion, cells, counted
 
 __all__ = ["Confusion", "trimap", "trimap_confusions", "trimap_curve"]
@@ -34,8 +35,12 @@ def trimap(labels: ArrayLike, width: int, borders: Borders = "void") -> NDArray[
             draws a border of void around every object. "labels": where two labels meet, neither of them void, as in
             data sets that draw no borders; the pixels that touch the other label have a distance of 1. "either": the
             nearer of both.
+
+    Raises TypeError or ValueError where an argument is not what it should be.
     """
-    truth = np.asarray(labels)
+    truth = _truth(labels)
+    width = _check.integer("trimap", "width", width, 0)
+    _check.choice("trimap", "borders", borders, tuple(_DISTANCES))
     distance = _DISTANCES[borders](truth)
     band: NDArray[np.bool_] = (truth != VOID) & (distance <= width)
     return band
@@ -55,13 +60,17 @@ def trimap_confusions(
         widths: of the bands, see `trimap`; the papers' unless given.
         borders: of what, see `trimap`.
 
-    Raises ValueError as `Confusion.add` does.
+    Raises ValueError as `Confusion.add` does, and TypeError or ValueError as `trimap` does.
     """
+    n_classes = len(Confusion(n_classes).matrix)
+    widths = _widths(widths, n_classes)
+    _check.choice("trimap", "borders", borders, tuple(_DISTANCES))
     # Pixels are counted once, by their distance; a band is the sum over the distances that it covers.
     counts = np.zeros((max(widths) + 1, n_classes, n_classes), np.int64)
-    for labels, predicted in pairs:
+    for pair in _iterated(pairs):
+        labels, predicted = _pair(pair)
         known, places = cells(labels, predicted, n_classes)
-        distance = _DISTANCES[borders](np.asarray(labels))[known]
+        distance = _DISTANCES[borders](_truth(labels))[known]
         near = distance < len(counts)
         inside = distance[near] * n_classes**2 + places[near]
         counts += np.bincount(inside, minlength=counts.size).reshape(counts.shape)
@@ -78,6 +87,36 @@ def trimap_curve(
     """For every width, pixel accuracy, mean accuracy and mean IoU of `trimap_confusions`."""
     bands = trimap_confusions(pairs, n_classes, widths, borders)
     return {w: (band.pixel_accuracy, band.mean_accuracy, band.mean_iou) for w, band in bands.items()}
+
+
+def _truth(labels: ArrayLike) -> NDArray[Any]:
+    truth = _check.array("trimap", "labels", labels)
+    if truth.ndim != 2 or truth.dtype.kind not in "iu":
+        raise ValueError(f"trimap: labels must be integers (H, W), got {truth.dtype} of shape {truth.shape}")
+    return truth
+
+
+def _iterated(pairs: Iterable[Any]) -> Iterator[Any]:
+    try:
+        return iter(pairs)
+    except TypeError:  # also an array of no dimensions
+        raise TypeError(f"trimap: pairs must be an iterable, got {type(pairs).__name__}") from None
+
+
+def _pair(pair: Any) -> tuple[ArrayLike, ArrayLike]:
+    if not isinstance(pair, (tuple, list)) or len(pair) != 2:
+        raise TypeError(f"trimap: pairs must hold labels and predicted labels, got {type(pair).__name__}")
+    return pair[0], pair[1]
+
+
+def _widths(widths: Sequence[int], n_classes: int) -> list[int]:
+    """Widths of bands, for which there is memory."""
+    given = _check.items("trimap", "widths", widths)
+    if not given:
+        raise ValueError(f"trimap: widths must be a list of widths, got {_check.shown(widths)}")
+    checked = [_check.integer("trimap", "widths", width, 0) for width in given]
+    _core.require_memory(min(2 * 8 * (max(checked) + 1) * n_classes**2, 1 << 62))
+    return checked
 
 
 def _distance_to_void(labels: NDArray[Any]) -> NDArray[np.int64]:

@@ -59,13 +59,16 @@ def take(function: str, name: str, array: object, *, gpu: bool = False) -> Given
     Raises:
         TypeError: it is not an array of a library we know, or lies where it should not.
     """
+    torch = sys.modules.get("torch")
+    is_tensor = torch is not None and isinstance(array, getattr(torch, "Tensor", ()))  # none while it is being imported
+    if is_tensor:
+        _require_values(function, name, array, torch)
     place = gpu_of(array)
     if place is not None:
         if not gpu:
             raise TypeError(f"{function}: {name} lies on a GPU, and this works on the CPU; {_REMEDY[place.name]}")
         return _on_gpu(function, name, array, place)
-    torch = sys.modules.get("torch")
-    if torch is not None and isinstance(array, getattr(torch, "Tensor", ())):  # none while torch is being imported
+    if is_tensor:
         return Given(_from_torch(function, name, array, torch), array, "torch")
     if hasattr(array, "__cuda_array_interface__"):
         raise TypeError(
@@ -79,7 +82,7 @@ def take(function: str, name: str, array: object, *, gpu: bool = False) -> Given
             f"{function}: {name} must hold colours, got indices into a palette; convert it with .convert('RGB')"
         )
     if isinstance(array, np.ndarray) or hasattr(array, "__array_interface__"):  # the latter: Pillow's images
-        return Given(np.asarray(array), array, "numpy")
+        return Given(_from_interface(function, name, array), array, "numpy")
     raise TypeError(
         f"{function}: {name} must be a NumPy array or a torch tensor, got {type(array).__name__}; "
         f"convert it with numpy.asarray"
@@ -99,6 +102,13 @@ def _on_gpu(function: str, name: str, array: Any, place: Gpu) -> Given:
     return Given(np.broadcast_to(np.zeros((), dtype), tuple(array.shape)), array, place.name, place)
 
 
+def _require_values(function: str, name: str, tensor: Any, torch: Any) -> None:
+    """Some tensors have no memory, and torch says so in its own words wherever they are touched."""
+    no_shape = isinstance(tensor, torch.nn.parameter.UninitializedTensorMixin)
+    if no_shape or tensor._is_zerotensor() or tensor.is_nested:
+        raise TypeError(f"{function}: {name} must be a dense tensor with values in memory, got another kind")
+
+
 def _from_torch(function: str, name: str, tensor: Any, torch: Any) -> NDArray[Any]:
     if tensor.device.type != "cpu" or tensor.layout != torch.strided or tensor.is_quantized:
         raise TypeError(
@@ -113,6 +123,18 @@ def _from_torch(function: str, name: str, tensor: Any, torch: Any) -> NDArray[An
     except TypeError:  # float8 and the like
         raise TypeError(f"{function}: {name} must have a dtype that NumPy has, got {tensor.dtype}") from None
     return values
+
+
+def _from_interface(function: str, name: str, array: Any) -> NDArray[Any]:
+    """An array of NumPy, or of something that says where its values lie."""
+    if isinstance(array, np.ndarray):
+        return np.asarray(array)
+    try:
+        return np.asarray(array)
+    except (TypeError, ValueError) as error:
+        raise TypeError(
+            f"{function}: {name} says that it is an array and is none, got {type(array).__name__}: {error}"
+        ) from error
 
 
 def as_pictures(given: Given, channel_axis: int | None, batched: bool) -> Any:

@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from densecrf import _check
+
 
 class Confusion:
     """How many pixels of each class were taken for which: what all scores are made of.
@@ -19,6 +21,8 @@ class Confusion:
     """
 
     def __init__(self, n_classes: int) -> None:
+        n_classes = _check.integer("confusion", "n_classes", n_classes, 0)
+        _check.room(2 * 8 * n_classes**2)  # and as much again while a picture is counted
         self.matrix: NDArray[np.int64] = np.zeros((n_classes, n_classes), np.int64)
 
     def add(self, labels: ArrayLike, predicted: ArrayLike) -> None:
@@ -80,7 +84,8 @@ def counted(matrix: NDArray[np.int64]) -> Confusion:
 
 def cells(labels: ArrayLike, predicted: ArrayLike, n_classes: int) -> tuple[NDArray[np.bool_], NDArray[np.int64]]:
     """Which pixels count, and the place of each of them in a flat confusion matrix."""
-    truth, answer = np.asarray(labels), np.asarray(predicted)
+    truth = _check.array("confusion", "labels", labels)
+    answer = _check.array("confusion", "predicted labels", predicted)
     if truth.shape != answer.shape:
         raise ValueError(f"confusion: labels are {truth.shape}, predicted ones {answer.shape}; they must agree")
     for array in (truth, answer):

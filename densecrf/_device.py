@@ -8,13 +8,14 @@ from typing import Any
 
 import numpy as np
 
+from densecrf import _check
 from densecrf._build import build_info, cuda_module
 
 
 def check(device: str) -> None:
     """Raises a ValueError unless this is "cpu", "cuda", or "cuda:1" for the second GPU, whether it is there or not."""
-    if not re.fullmatch(r"cpu|cuda(:\d+)?", device):
-        raise ValueError(f"the device must be cpu, cuda or cuda:N, got {device!r}")
+    if not isinstance(device, str) or not re.fullmatch(r"cpu|cuda(:\d{1,4})?", device, re.ASCII):
+        raise ValueError(f"the device must be cpu, cuda or cuda:N, got {_check.shown(device)}")
 
 
 def require(device: str) -> None:

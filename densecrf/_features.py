@@ -13,6 +13,8 @@ from densecrf import _check, _core
 from densecrf._presets import presets
 from densecrf.terms import Bilateral, Features, Gaussian, Term, Weight
 
+MOST_TERMS = 1000  # of a list: who has more has a list without an end
+
 
 @dataclass(frozen=True)
 class FullTerm:
@@ -63,14 +65,23 @@ def resolve_terms(function: str, terms: Sequence[Term] | None, preset: str) -> S
     if terms is None:
         _check.choice(function, "preset", preset, tuple(presets))
         return presets[preset].terms
+    return own_terms(function, terms)
+
+
+def own_terms(function: str, terms: Sequence[Term]) -> Sequence[Term]:
+    """Terms that are a caller's own, checked."""
     if isinstance(terms, (Gaussian, Bilateral, Features)) or not isinstance(terms, Sequence):
         raise TypeError(
             f"{function}: terms must be a list of Gaussian, Bilateral and Features, got {type(terms).__name__}"
         )
+    found: list[Term] = []
     for term in terms:
         if not isinstance(term, (Gaussian, Bilateral, Features)):
             raise TypeError(f"{function}: terms must hold Gaussian, Bilateral and Features, got {type(term).__name__}")
-    return terms
+        if len(found) == MOST_TERMS:  # a sequence without an end
+            raise ValueError(f"{function}: terms must not be more than {MOST_TERMS}")
+        found.append(term)
+    return found
 
 
 def full_term(

@@ -44,17 +44,20 @@ def refine_labels(
     function = "densecrf.refine_labels"
     if n_labels is not None:
         n_labels = _check.integer(function, "n_labels", n_labels, 1)
+    if unsure is not None:
+        unsure = _check.integer(function, "unsure", unsure, -(2**31))
+    dtype = _check.labels_array(function, labels).dtype
     values = _check.labels(function, labels, n_labels, unsure)
     if values.ndim != 2:
         raise ValueError(f"{function}: labels must have shape (H, W), got {values.shape}")
-    _check.probability(function, "confidence", confidence)
+    confidence = _check.probability(function, "confidence", confidence)
     if n_labels is None:
         known = values if unsure is None else values[values != unsure]
         n_labels = int(known.max(initial=0)) + 1
     _check.room(3 * 4 * n_labels * values.size)  # energies, logits and the answer
     logits = -unary_from_labels(values, n_labels, confidence, unsure)
     refined = _refine(function, image, logits, True, terms, preset, iterations)
-    result: NDArray[Any] = refined.argmax(axis=0).astype(np.asarray(labels).dtype)
+    result: NDArray[Any] = refined.argmax(axis=0).astype(dtype)
     return result
 
 
@@ -85,7 +88,7 @@ def refine_mask(
     """
     function = "densecrf.refine_mask"
     values = _check.mask(function, mask, _check.flag(function, "from_logits", from_logits))
-    _check.probability(function, "confidence", confidence)
+    confidence = _check.probability(function, "confidence", confidence)
     _check.room(4 * 4 * values.size)  # scores of two labels, and what they are made of
     if values.dtype == bool:
         scores, from_logits = -unary_from_labels(values.astype(np.uint8), 2, confidence), True

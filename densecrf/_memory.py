@@ -64,12 +64,20 @@ def memory_estimate(
         gpu: on a GPU, for one picture of a batch. With L' the labels rounded up to a multiple of four it is
             ``N (16 K + 8 L') + 8 V L' + 8 V (D + 2)`` bytes and ``N K / 32`` segments of ``4 L' + 12``; ``4 N L'`` less
             when damped and for up to four labels. Building takes ``N (24 K + 12 (D + 1))``, and is over by then.
+
+    Raises:
+        TypeError, ValueError: an argument is not what it should be.
     """
     function = "densecrf.memory_estimate"
-    points = math.prod(_check.integer(function, "shape", size, 1) for size in shape)
+    sizes = _check.items(function, "shape", shape)
+    if not sizes:
+        raise ValueError(f"{function}: shape must be that of a grid, such as (H, W), got {_check.shown(shape)}")
+    points = math.prod(_check.integer(function, "shape", size, 1) for size in sizes)
+    channels = _check.integer(function, "channels", channels, 0)
+    damped, gpu = _check.flag(function, "damped", damped), _check.flag(function, "gpu", gpu)
     labels = _check.integer(function, "n_labels", n_labels, 1)
     meant = [term for term in resolve_terms(function, terms, preset) if term.weight != 0]
-    corners = [_dims(term, len(shape), channels) + 1 for term in meant]
+    corners = [_dims(term, len(sizes), channels) + 1 for term in meant]
     if gpu:
         return _on_gpu(points, labels, corners, damped)
     padded = label_width(labels, damped)

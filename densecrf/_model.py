@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Sequence
 from typing import Any, Literal, TypeAlias
 
@@ -15,6 +16,8 @@ from densecrf._features import resolve_terms
 from densecrf._gpu import Gpu, gpu_of
 from densecrf._memory import require_model
 from densecrf.terms import Term
+
+_FLOAT = 4  # bytes of a point, at least
 
 Values: TypeAlias = Any  # (L, *shape), of NumPy, or of the library whose GPU it is
 
@@ -84,6 +87,7 @@ class DenseCRF:
         function = "densecrf.DenseCRF"
         shape, channels, n_labels, _, threads = self._description
         if gpu is None:
+            _check.room(_FLOAT * math.prod(shape))
             return HostEngine(function, shape, n_labels, terms, channels, threads)
         return GpuEngine(function, gpu, shape, n_labels, terms, channels)
 
@@ -133,6 +137,7 @@ class DenseCRF:
             them and the number.
         """
         function = "DenseCRF.infer"
+        counted = _check.flag(function, "return_iterations", return_iterations)
         given, engine = self._take(function, "unary", unary)
         energies = self._planes(function, "unary", given, engine)
         if ignore is not None:
@@ -142,17 +147,18 @@ class DenseCRF:
             given_start = _arrays.take(function, "start", start, gpu=True)
             _check.same_place(function, "start", given_start, given)
             begin = self._planes(function, "start", given_start, engine)
+            _check.marginals(function, "start", given_start, begin)
         how = Inference(
             _check.integer(function, "iterations", iterations, 0),
             begin,
             _check.share(function, "damping", damping),
             _check.share(function, "tolerance", tolerance),
             _check.share(function, "label_tolerance", label_tolerance),
-            count=return_iterations and tolerance > 0,
+            count=counted and tolerance > 0,
         )
         marginals, ran = engine.infer(energies, how)
         result = _arrays.give_back(marginals.reshape(given.values.shape), given, None)
-        return (result, ran) if return_iterations else result
+        return (result, ran) if counted else result
 
     def start(self, unary: Any) -> MeanField:
         """Mean field one step at a time, from soft-max(-unary); unary energies ``(L, *shape)``."""
@@ -200,9 +206,9 @@ class DenseCRF:
         values = _check.labels(function, labels, self.n_labels, None, may_be_unsure=False)
         if values.shape != self.shape:
             raise ValueError(f"{function}: labels must have shape {self.shape}, got {values.shape}")
-        sure = (np.arange(self.n_labels)[:, np.newaxis] == values.ravel()).astype(np.float32)
         given, engine = self._take(function, "unary", unary)
         energies = self._planes(function, "unary", given, engine)
+        sure = (np.arange(self.n_labels)[:, np.newaxis] == values.ravel()).astype(np.float32)
         there = sure if given.gpu is None else given.gpu.on_device(sure)
         return _energy(engine, energies, there)
 
@@ -218,7 +224,9 @@ class DenseCRF:
         given_marginals, _ = self._take(function, "marginals", marginals)
         _check.same_place(function, "marginals", given_marginals, given)
         energies = self._planes(function, "unary", given, engine)
-        return _free_energy(engine, energies, self._planes(function, "marginals", given_marginals, engine))
+        Q = self._planes(function, "marginals", given_marginals, engine)
+        _check.marginals(function, "marginals", given_marginals, Q)
+        return _free_energy(engine, energies, Q)
 
     def _take(self, function: str, name: str, values: Any) -> tuple[_arrays.Given, Engine]:
         given = _arrays.take(function, name, values, gpu=True)
@@ -241,13 +249,16 @@ def _require_memory(
 
 def _free_energy(engine: Engine, energies: Planes, Q: Planes) -> float:
     q = engine.on_host(Q)
-    entropy = float(np.sum(q * np.log(np.maximum(q, 1e-30)), dtype=np.float64))
+    with np.errstate(invalid="ignore"):
+        entropy = float(np.sum(q * np.log(np.maximum(q, 1e-30)), dtype=np.float64))
     return entropy + _energy(engine, energies, Q)
 
 
 def _energy(engine: Engine, energies: Planes, Q: Planes) -> float:
-    half = engine.on_host(energies) - engine.on_host(engine.message(Q)) / 2
-    return float(np.sum(engine.on_host(Q) * half, dtype=np.float64))
+    # In float64: energies may be as large as float32 goes. On a GPU nobody has looked whether they are finite.
+    with np.errstate(invalid="ignore"):
+        half = np.subtract(engine.on_host(energies), engine.on_host(engine.message(Q)) / 2, dtype=np.float64)
+        return float(np.sum(engine.on_host(Q) * half))
 
 
 class MeanField:

@@ -22,10 +22,12 @@ from pathlib import Path
 from typing import Any
 
 from densecrf import _check, _toml
-from densecrf._device import fetch, send
+from densecrf._device import check, fetch, send
 from densecrf._presets import Preset, presets
 from densecrf._refine import refine
 from densecrf.terms import NORMALIZATIONS, Bilateral, Gaussian, Normalization, Term
+
+_ABOUT = "CRF parameters"  # in messages
 
 DEFAULT = "deeplab-v2"  # as densecrf.refine has it
 
@@ -59,14 +61,22 @@ class Parameters:
 
     def __post_init__(self) -> None:
         for name in ("w1", "w2"):
-            if _check.finite("CRF parameters", name, getattr(self, name)) < 0:
-                raise ValueError(f"CRF parameters: {name} is a weight and must be >= 0, got {getattr(self, name)}")
+            value = self._plain_number(name)
+            if not 0 <= value < _check.LARGEST_WEIGHT:
+                raise ValueError(f"{_ABOUT}: {name} is a weight and must be >= 0, got {_check.shown(value)}")
         for name in ("sigma_alpha", "sigma_beta", "sigma_gamma"):
-            _check.sigma("CRF parameters", name, _check.finite("CRF parameters", name, getattr(self, name)))
-        _check.choice("CRF parameters", "normalization", self.normalization, NORMALIZATIONS)
-        _check.integer("CRF parameters", "iterations", self.iterations, 0)
-        if not isinstance(self.source, str):
-            raise TypeError(f"CRF parameters: source must be a text, got {type(self.source).__name__}")
+            _check.sigma(_ABOUT, name, self._plain_number(name))
+        _check.choice(_ABOUT, "normalization", self.normalization, NORMALIZATIONS)
+        object.__setattr__(self, "iterations", _check.integer(_ABOUT, "iterations", self.iterations, 0))
+        _check.text(_ABOUT, "source", self.source)
+
+    def _plain_number(self, name: str) -> float:
+        """A field as a number of Python's, which can be written to a file: what came may have been NumPy's."""
+        value = getattr(self, name)
+        number = _check.finite(_ABOUT, name, value)
+        if type(value) is not int:
+            object.__setattr__(self, name, number)
+        return number
 
     @property
     def terms(self) -> tuple[Term, ...]:
@@ -104,6 +114,7 @@ class Parameters:
         Raises:
             ValueError: the device cannot be had; and whatever `densecrf.refine` raises.
         """
+        check(device)
         given = probs if device == "cpu" else send(probs, device)
         marginals = refine(
             image,
@@ -117,7 +128,8 @@ class Parameters:
 
     def toml(self) -> str:
         """What is in the file that `resolve` takes; a JSON value is a TOML value where it is a number or a string."""
-        return "".join(f"{name} = {json.dumps(value, ensure_ascii=False)}\n" for name, value in vars(self).items())
+        lines = (f"{name} = {json.dumps(value, ensure_ascii=False)}\n" for name, value in vars(self).items())
+        return "".join(lines).replace("\x7f", "\\u007f")  # the one character that JSON lets stand and TOML does not
 
     def write(self, path: Path) -> None:
         """Writes the file that `resolve` takes."""
@@ -138,12 +150,15 @@ def resolve(preset: str | Path | None = None, **overrides: Any) -> Parameters:
     Raises:
         ValueError: there is neither such a name nor such a file, the file is not as it must be, or a value cannot be.
     """
-    base = _read(str(preset or DEFAULT))
+    if preset is not None and not isinstance(preset, (str, Path)):
+        raise TypeError(f"{_ABOUT}: preset must be a name or the path of a file, got {type(preset).__name__}")
+    base = _read(str(preset) if preset else DEFAULT)
     values = {name: value for name, value in overrides.items() if value is not None}
     if not values:
         return base
     try:
-        return replace(base, **{"source": _changed(base.source, values), **values})
+        changed = replace(base, **values)
+        return changed if "source" in values else replace(changed, source=_changed(base.source, values))
     except TypeError as error:
         raise ValueError(str(error)) from error
 
@@ -162,14 +177,22 @@ def _read(name: str) -> Parameters:
     """The parameters of a name, or of a file."""
     if name in presets:
         return of_preset(presets[name])
-    if not Path(name).is_file():
-        raise ValueError(f"no CRF parameters {name!r}: it must be a TOML file or one of {', '.join(presets)}")
+    if not _is_file(name):
+        known = ", ".join(presets)
+        raise ValueError(f"no CRF parameters {_check.shown(name)}: it must be a TOML file or one of {known}")
     try:
         found = _toml.read(Path(name))
         _check_names(found)
         return Parameters(**found)
     except (TypeError, ValueError) as error:
         raise ValueError(f"{name}: not a file of CRF parameters, which has {', '.join(NAMES)}: {error}") from error
+
+
+def _is_file(name: str) -> bool:
+    try:
+        return Path(name).is_file()
+    except (OSError, ValueError):  # no name that a file can have
+        return False
 
 
 def _check_names(found: dict[str, Any]) -> None:

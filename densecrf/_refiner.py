@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -56,6 +57,10 @@ class Refiner:
         _check.flag(NAME, "from_logits", self.from_logits)
         _check.threads(NAME, self.num_threads, 1)
         _device.check(self.device)
+        for column in ("image", "probs", "labels", "marginals"):
+            name = getattr(self, column)
+            if not isinstance(name, str) and (name is not None or column in ("image", "probs")):
+                raise TypeError(f"{NAME}: {column} must be the name of a column, got {type(name).__name__}")
         if self.labels is None and self.marginals is None:
             raise ValueError(f"{NAME}: name a column for labels or for marginals; there is nothing to write otherwise")
 
@@ -65,12 +70,16 @@ class Refiner:
         Raises:
             TypeError, ValueError: a column is missing or is not what it should be; the message names it and the row.
         """
+        if not isinstance(batch, Mapping):
+            raise TypeError(f"{NAME}: a batch must be a dict of columns, got {type(batch).__name__}")
         images, probs = self._column(batch, self.image), self._column(batch, self.probs)
         if len(images) != len(probs):
             raise ValueError(
                 f"{NAME}: column {self.image!r} has {len(images)} rows and {self.probs!r} has {len(probs)}"
             )
         whole = _is_array(images) and _is_array(probs)
+        if whole and len(probs) and probs.ndim != 4:
+            raise ValueError(f"{NAME}: column {self.probs!r} must be of shape (B, L, H, W), got {tuple(probs.shape)}")
         refined = self._refined(images, probs) if whole else self._one_by_one(images, probs)
         added: dict[str, Any] = {}
         if self.labels is not None:
@@ -81,16 +90,20 @@ class Refiner:
 
     def _column(self, batch: Mapping[str, Any], name: str) -> Any:
         if name not in batch:
-            raise ValueError(f"{NAME}: the batch has no column {name!r}; it has {', '.join(map(str, batch))}")
-        return batch[name]
+            known = ", ".join(map(str, islice(batch, 20)))[:200]
+            raise ValueError(f"{NAME}: the batch has no column {_check.shown(name)}; it has {known}")
+        column = batch[name]
+        if not isinstance(column, Sequence) and not getattr(column, "shape", ()):
+            raise TypeError(f"{NAME}: column {name!r} must have a row for every picture, got {type(column).__name__}")
+        return column
 
     def _one_by_one(self, images: Sequence[Any], probs: Sequence[Any]) -> list[Any]:
-        pairs = enumerate(zip(images, probs, strict=True))
+        pairs = enumerate(zip(islice(images, len(images)), probs, strict=False))  # a column may not end by itself
         return [self._refined(image, one, f", row {row}") for row, (image, one) in pairs]
 
     def _refined(self, image: Any, probs: Any, where: str = "") -> Any:
         assert isinstance(self.preset, Parameters)
-        if len(probs) == 0:  # an engine's look at the columns, without rows
+        if _is_array(probs) and probs.ndim and len(probs) == 0:  # an engine's look at the columns, without rows
             return probs
         try:
             return self.preset.refine(

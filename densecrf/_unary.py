@@ -22,13 +22,15 @@ def unary_from_probs(probs: Any, clip: float = 1e-5, scale: float | None = None)
     Returns:
         ``(L, ...)`` float32.
     """
-    values = _check.plain_probs("densecrf.unary_from_probs", probs)
-    _check.probability("densecrf.unary_from_probs", "clip", clip)
+    function = "densecrf.unary_from_probs"
+    values = _check.plain_probs(function, probs)
+    clip = _check.probability(function, "clip", clip)
     _check.room(2 * 4 * values.size)
     if scale is not None:
-        _check.probability("densecrf.unary_from_probs", "scale", scale, most=1.0 + 1e-9)
+        scale = _check.probability(function, "scale", scale, most=1.0 + 1e-9)
         values = scale * values + (1 - scale) / len(values)
-    energies: NDArray[np.float32] = -np.log(np.maximum(values, clip)).astype(np.float32)
+    dtype = np.float32 if clip >= np.finfo(np.float32).tiny else np.float64  # which knows the clip from 0
+    energies: NDArray[np.float32] = -np.log(np.maximum(values, clip, dtype=dtype)).astype(np.float32)
     return energies
 
 
@@ -49,9 +51,9 @@ def unary_from_labels(
     function = "densecrf.unary_from_labels"
     n_labels = _check.integer(function, "n_labels", n_labels, 1)
     values = _check.labels(function, labels, n_labels, unsure)
-    _check.probability(function, "confidence", confidence)
+    confidence = _check.probability(function, "confidence", confidence)
     other = (1 - confidence) / max(n_labels - 1, 1)
-    _check.room(4 * n_labels * values.size)
+    _check.room(2 * 4 * n_labels * values.size)
     energies = np.full((n_labels, *values.shape), -np.log(other), np.float32)
     known = np.ones(values.shape, bool) if unsure is None else values != unsure
     index = np.where(known, values, 0)

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from densecrf import _arrays, _check
+from densecrf._features import own_terms
 from densecrf._model import DenseCRF
 from densecrf._request import LABEL_TOLERANCE
 from densecrf._unary import unary_from_probs
@@ -49,7 +50,7 @@ def refine_volume(
     energies = unary_from_probs(given.values)
     axes = energies.ndim - 1
     sizes = (1.0,) * axes if spacing is None else _check.spacing(function, spacing, axes)
-    scaled = [_in_voxels(term, sizes[::-1]) for term in terms]
+    scaled = [_in_voxels(function, term, sizes[::-1]) for term in own_terms(function, terms)]
     crf = DenseCRF(volume, len(energies), scaled, channel_axis=channel_axis, num_threads=num_threads)
     if crf.shape != energies.shape[1:]:
         raise ValueError(
@@ -59,9 +60,9 @@ def refine_volume(
     return _arrays.give_back(crf.infer(energies, iterations, label_tolerance=label_tolerance), given, None)
 
 
-def _in_voxels(term: Term, sizes: Sequence[float]) -> Term:
+def _in_voxels(function: str, term: Term, sizes: Sequence[float]) -> Term:
     """The term with its position sigmas divided by the voxel's size, x first."""
     if isinstance(term, Features):
         return term
-    sigmas = term.sxy if isinstance(term.sxy, tuple) else (term.sxy,) * len(sizes)
+    sigmas = _check.axis_count(function, term, term.sxy, len(sizes))
     return dataclasses.replace(term, sxy=tuple(s / size for s, size in zip(sigmas, sizes, strict=True)))

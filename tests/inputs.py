@@ -78,7 +78,7 @@ def fortran(array):
 
 
 def backwards(array):
-    return array[::-1, ::-1, ::-1].copy()[::-1, ::-1, ::-1]
+    return np.flip(np.flip(array).copy())
 
 
 def every_other(array):

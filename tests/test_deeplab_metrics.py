@@ -152,6 +152,11 @@ def test_what_cannot_be_counted_is_an_error_and_counts_nothing(labels, predicted
     assert counted.matrix.sum() == 0
 
 
+def test_more_classes_than_there_is_memory_for_are_refused_at_once():
+    with pytest.raises(MemoryError, match="memory"):
+        Confusion(2**30)
+
+
 # ---- trimaps ---------------------------------------------------------------------------------------------------
 
 
@@ -240,3 +245,27 @@ def test_the_mean_over_classes_that_the_truth_has_ignores_those_it_has_not():
 def test_a_curve_does_not_count_what_cannot_be_predicted():
     with pytest.raises(ValueError, match="must be 0 to 2, got 3"):
         trimap_curve([(np.zeros((2, 2), int), np.full((2, 2), 3))], N)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"borders": "edges"},
+        {"widths": ()},
+        {"widths": (-1,)},
+        {"widths": 3},
+        {"pairs": [3]},
+        {"pairs": None},
+        {"pairs": np.ones(())},
+    ],
+    ids=str,
+)
+def test_trimaps_that_mean_nothing_are_refused(wrong):
+    labels = np.zeros((3, 4), int)
+    with pytest.raises((TypeError, ValueError), match=r"^trimap: "):
+        trimap_confusions(**{"pairs": [(labels, labels)], "n_classes": 2, "widths": (1,), **wrong})
+
+
+def test_a_trimap_of_what_is_no_picture_is_refused():
+    with pytest.raises(ValueError, match=r"^trimap: labels must be integers"):
+        trimap(np.zeros(3, int), 2)

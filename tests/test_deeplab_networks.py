@@ -154,6 +154,12 @@ def test_no_classes_are_refused():
         deeplab.build("fcn8s", 0)
 
 
+@pytest.mark.parametrize("wrong", [{"name": []}, {"n_classes": "3"}, {"width": None}, {"batch_norm": 1}], ids=str)
+def test_arguments_of_the_wrong_type_are_refused(wrong):
+    with pytest.raises((TypeError, ValueError), match=r"^deeplab\.build: "):
+        deeplab.build(**{"name": "deeplab-v1", **wrong})
+
+
 def test_densecrf_imports_neither_the_networks_nor_torch():
     loaded = run("import json, sys, densecrf; print(json.dumps([m in sys.modules for m in ('deeplab', 'torch')]))")
     assert loaded == [False, False]

@@ -301,3 +301,10 @@ def test_it_refuses_what_refine_refuses_in_its_own_name():
 def test_a_batch_is_refused_with_what_to_do():
     with pytest.raises(ValueError, match=r"densecrf\.diagnose: probs must be those of one picture.*image\[0\]"):
         diagnose(np.stack([picture()] * 2), np.stack([probabilities()] * 2))
+
+
+def test_logits_at_both_ends_of_float32_are_diagnosed():
+    logits = np.where(np.arange(LABELS)[:, None, None] == 1, 3e38, -3e38) * np.ones((LABELS, 5, 7))
+    diagnosis = diagnose(picture(5, 7, 3), logits, terms=TERMS, from_logits=True)
+    assert diagnosis.network.largest_margin == np.finfo(np.float32).max
+    assert str(diagnosis)

@@ -4,11 +4,13 @@ A row of a table below is the error and its message, as far as it has to be so (
 arguments that earn it.
 """
 
+import functools
 import sys
 
 import numpy as np
 import pytest
 from conftest import assert_says
+from fuzzing import Endless
 from inputs import picture, probabilities, read_only
 from numpy.lib.stride_tricks import as_strided
 from numpy.testing import assert_array_equal
@@ -33,6 +35,12 @@ class OnTheGpu:
 
     def __init__(self):
         self.__cuda_array_interface__ = {"shape": (4, 5, 7), "typestr": "<f4", "data": (0, False)}
+
+
+class SaysItIsAnArray:
+    """What has NumPy's interface, and leads nowhere."""
+
+    __array_interface__ = {"shape": (5, 7), "typestr": "nonsense", "version": 3}  # noqa: RUF012
 
 
 def refused(expected, **arguments):
@@ -155,6 +163,7 @@ IMAGE = [
     refused("TypeError: image .. NoneType", image=None),
     refused("TypeError: image .. GPU .. neither .. OnTheGpu .. cupy.asarray .. CPU", image=OnTheGpu()),
     refused("TypeError: image .. masked .. fill", image=np.ma.masked_less(picture(5, 7, 3), 9)),
+    refused("TypeError: image .. says that it is an array and is none .. SaysItIsAnArray", image=SaysItIsAnArray()),
     refused("TypeError: image .. integers or floats .. complex128", image=picture(5, 7, 3).astype(complex)),
     refused("TypeError: image .. integers or floats .. object", image=picture(5, 7, 3).astype(object)),
     refused("TypeError: image .. integers or floats .. datetime64", image=picture(5, 7, 3).astype("M8[s]")),
@@ -194,6 +203,10 @@ OPTIONS = [
     refused("TypeError: iterations .. integer .. bool", iterations=True),
     refused("TypeError: iterations .. integer .. str", iterations="10"),
     refused("TypeError: iterations .. integer .. NoneType", iterations=None),
+    refused("ValueError: iterations .. 2^31 .. thousands of digits", iterations=10**5000),
+    refused("ValueError: preset .. got 'xxx .. xxx'", preset="x" * 3000),
+    refused("ValueError: terms .. more than 1000", terms=Endless(2, Gaussian(1, 1))),
+    refused("ValueError: Gaussian( .. 1000 .. 2 axes", terms=[Gaussian((1,) * 1000, 1)]),
     refused("ValueError: num_threads .. >= 1 .. 0", num_threads=0),
     refused("ValueError: num_threads .. >= 1 .. -1", num_threads=-1),
     refused("ValueError: num_threads .. 2^31", num_threads=2**40),
@@ -246,6 +259,8 @@ TENSORS = [
         "TypeError: probs .. dense tensor on the CPU .. sparse",
         lambda t: {"probs": t(probabilities(4, 5, 7)).to_sparse()},
     ),
+    ("TypeError: probs .. values in memory", lambda t: {"probs": without_memory("_efficientzerotensor", (4, 5, 7))}),
+    ("TypeError: image .. values in memory", lambda t: {"image": without_memory("nn.UninitializedParameter")}),
     ("TypeError: out .. same library .. Tensor .. ndarray", lambda t: {"out": t(probabilities(4, 5, 7))}),
     (
         "TypeError: out .. same library .. ndarray .. Tensor",
@@ -289,6 +304,10 @@ def test_options_that_mean_nothing_are_refused(expected, arguments, capfd):
 @pytest.mark.parametrize(("expected", "arguments"), OUT)
 def test_an_out_that_cannot_take_the_result_is_refused(expected, arguments, capfd):
     assert_refused(expected, arguments, capfd)
+
+
+def without_memory(make, *arguments):
+    return functools.reduce(getattr, make.split("."), sys.modules["torch"])(*arguments)
 
 
 def as_float8(tensor):

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from conftest import assert_says
+from fuzzing import Endless
 
 from densecrf import Bilateral, Gaussian
 
@@ -13,6 +14,12 @@ BAD_TERMS = [
     ("ValueError: sxy .. finite .. nan", lambda: Gaussian(np.nan, 3)),
     ("ValueError: sxy .. finite .. inf", lambda: Gaussian(np.inf, 3)),
     ("ValueError: sxy", lambda: Gaussian(10**400, 3)),  # no float can hold it
+    ("ValueError: sxy .. finite .. thousands of digits", lambda: Gaussian(10**5000, 3)),
+    ("ValueError: sxy .. more than 65536", lambda: Gaussian(range(10**12), 3)),
+    ("ValueError: sxy .. more than 65536", lambda: Gaussian(np.broadcast_to(1.0, 10**12), 3)),
+    ("ValueError: sxy .. more than 65536", lambda: Gaussian(Endless(2, 1.0), 3)),
+    ("ValueError: weight .. more than 65536", lambda: Gaussian(3, Endless(2, 1.0))),
+    ("ValueError: weight .. more than 65536", lambda: Gaussian(3, [Endless(2, 1.0), [1, 2]])),
     ("ValueError: sxy .. one number .. got none", lambda: Gaussian((), 3)),
     ("TypeError: sxy .. number .. bool", lambda: Gaussian(True, 3)),
     ("TypeError: sxy .. number .. bool", lambda: Gaussian(np.True_, 3)),

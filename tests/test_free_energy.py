@@ -255,3 +255,11 @@ def test_energies_are_the_same_for_every_number_of_threads():
         field.step(2)
         answers.append((field.free_energy(), model.energy(-logits, labels)))
     assert answers[0] == answers[1]
+
+
+def test_energies_of_the_largest_floats_have_a_free_energy():
+    model = DenseCRF((4, 5), 2, [Gaussian(1, 9e29)])
+    for largest in (3.4e38, -3.4e38):
+        field = model.start(np.full((2, 4, 5), largest, np.float32))
+        assert np.isfinite(field.free_energy())
+        assert np.isfinite(model.energy(np.full((2, 4, 5), largest, np.float32), np.zeros((4, 5), int)))

@@ -53,3 +53,21 @@ def test_the_estimate_grows_with_points_labels_and_terms():
     assert densecrf.memory_estimate((10, 10), 8, [Gaussian(1, 0)]).most == 100 * 8 * 4
     assert densecrf.memory_estimate((5, 10, 10), 8, [Gaussian(1, 1)]).least == 500 * (4 * 8 + 8 * 4)
     assert small.least < small.most
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"shape": 3},
+        {"shape": ()},
+        {"shape": iter([3])},
+        {"channels": -3},
+        {"channels": "3"},
+        {"damped": 1},
+        {"gpu": "x"},
+    ],
+    ids=str,
+)
+def test_what_cannot_be_estimated_is_refused(wrong):
+    with pytest.raises((TypeError, ValueError), match=r"^densecrf\.memory_estimate: "):
+        densecrf.memory_estimate(**{"shape": (3, 4), "n_labels": 2, **wrong})

@@ -59,6 +59,7 @@ BUILD = [
     refused("TypeError: image_or_shape .. integer .. list", build([[1, 2], [3, 4]])),
     refused("TypeError: image_or_shape .. integer .. bool", build((True, 7))),
     refused("ValueError: image_or_shape .. empty shape", build(())),
+    refused("ValueError: image_or_shape .. at most 32 axes .. 70", build((1,) * 70, terms=[])),
     refused("ValueError: image_or_shape .. >= 1 .. got 0", build((5, 0))),
     refused("ValueError: image_or_shape .. >= 1 .. got -5", build((-5, 7))),
     refused("ValueError: image_or_shape .. not be empty .. (0, 7, 3)", build(np.zeros((0, 7, 3), np.uint8))),
@@ -106,6 +107,18 @@ def test_what_cannot_be_built_is_refused(expected, call, capfd):
     assert_refused("densecrf.DenseCRF", expected, call, capfd)
 
 
+@pytest.mark.parametrize("shape", [(2**31 - 1,) * 3, (2**16,) * 4, (2**31 - 1,) * 32], ids=["2^93", "2^64", "2^992"])
+def test_a_grid_that_no_memory_holds_is_refused_at_once(shape):
+    with pytest.raises(MemoryError, match="memory"):
+        DenseCRF(shape, 4, [])
+
+
+@pytest.mark.parametrize("labels", [2**30, 2**31 - 1])
+def test_labels_that_no_memory_holds_are_refused_at_once(labels):
+    with pytest.raises(MemoryError, match="memory"):
+        unary_from_labels(LABELS, labels)
+
+
 CRF = DenseCRF(SHAPE, 4, NEAR)
 
 
@@ -132,6 +145,10 @@ INFER = [
     refused("ValueError: start .. (4, 5, 7) .. (4, 5)", infer(start=UNARY[:, :, 0])),
     refused("ValueError: start .. finite .. NaN", infer(start=with_one(np.nan))),
     refused("TypeError: start .. floating point .. bool", infer(start=UNARY > 0)),
+    refused("ValueError: start .. marginals from 0 to 1 .. 3e+38", infer(start=with_one(3e38, 0 * UNARY))),
+    refused("ValueError: start .. marginals from 0 to 1 .. -1", infer(start=with_one(-1, 0 * UNARY))),
+    refused("TypeError: return_iterations .. True or False .. int", infer(return_iterations=2)),
+    refused("ValueError: ignore .. lists are none", infer(ignore=[[True], [True, False]])),
     refused("ValueError: damping .. at least 0 .. below 1 .. 1", infer(damping=1)),
     refused("ValueError: damping .. -0.1", infer(damping=-0.1)),
     refused("ValueError: damping .. finite .. nan", infer(damping=np.nan)),
@@ -167,6 +184,7 @@ METHODS = [
     ("DenseCRF.energy", "ValueError: labels .. (5, 7) .. (7, 5)", lambda: CRF.energy(UNARY, LABELS.T)),
     ("DenseCRF.energy", "TypeError: labels .. integers .. float64", lambda: CRF.energy(UNARY, LABELS + 0.5)),
     ("DenseCRF.energy", "ValueError: labels .. 0..n_labels - 1 .. 4", lambda: CRF.energy(UNARY, LABELS + 2)),
+    ("DenseCRF.free_energy", "ValueError: marginals .. 0 to 1", lambda: CRF.free_energy(UNARY, 0 * UNARY - 1)),
     ("DenseCRF.start", "ValueError: unary .. (4, 5, 7) .. (3, 5, 7)", lambda: CRF.start(UNARY[:3])),
     ("MeanField.step", "ValueError: iterations .. >= 0 .. -1", lambda: CRF.start(UNARY).step(-1)),
     ("MeanField.step", "ValueError: damping .. below 1 .. 1", lambda: CRF.start(UNARY).step(1, damping=1)),
@@ -258,6 +276,7 @@ FROM_LABELS = [
     refused("TypeError: confidence .. number .. str", lambda: unary_from_labels(LABELS, 3, confidence="high")),
     refused("TypeError: unsure .. integer .. str", lambda: unary_from_labels(LABELS, 3, unsure="255")),
     refused("TypeError: unsure .. integer .. float", lambda: unary_from_labels(LABELS, 3, unsure=1.5)),
+    refused("ValueError: labels .. lists are none", lambda: unary_from_labels([[1], [1, 2]], 3)),
     refused("TypeError: labels .. masked", lambda: unary_from_labels(np.ma.masked_equal(LABELS, 0), 3)),
 ]
 
@@ -275,6 +294,8 @@ REFINE_LABELS = [
     refused("ValueError: labels .. empty", lambda: refine_labels(IMAGE, LABELS[:0])),
     refused("ValueError: labels .. (H, W) .. (7,)", lambda: refine_labels(IMAGE, LABELS[0])),
     refused("ValueError: labels .. (5, 7) .. (4, 7)", lambda: refine_labels(IMAGE, LABELS[:4])),
+    refused("ValueError: labels .. 1099511627776", lambda: refine_labels(IMAGE, LABELS + np.int64(2**40))),
+    refused("ValueError: labels .. 18446744073709551615", lambda: refine_labels(IMAGE, LABELS | np.uint64(2**64 - 1))),
     refused("ValueError: n_labels .. >= 1 .. 0", lambda: refine_labels(IMAGE, LABELS, 0)),
     refused("TypeError: n_labels .. integer .. float", lambda: refine_labels(IMAGE, LABELS, 3.5)),
     refused("TypeError: n_labels .. integer .. str", lambda: refine_labels(IMAGE, LABELS, "3")),

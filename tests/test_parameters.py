@@ -3,6 +3,7 @@
 import dataclasses
 import pickle
 import sys
+from fractions import Fraction
 
 import numpy as np
 import pytest
@@ -113,6 +114,26 @@ REFUSED = {
     "iterations below 0": ({"iterations": -1}, "iterations must be an integer >= 0"),
     "no such parameter": ({"sigma": 3}, "sigma"),
 }
+
+
+def test_numbers_of_numpy_and_any_text_survive_their_file(tmp_path):
+    parameters = Parameters(
+        np.float32(0.1), np.int64(3), Fraction(7, 2), iterations=np.int8(4), source="\x7f\x00\u2028ä"
+    )
+    parameters.write(tmp_path / "crf.toml")
+    assert resolve(tmp_path / "crf.toml") == parameters
+
+
+@pytest.mark.parametrize("name", ["x" * 5000, "\0", "ä\ud800"])
+def test_what_can_be_no_file_is_no_preset_either(name):
+    with pytest.raises(ValueError, match=r"^no CRF parameters") as caught:
+        resolve(name)
+    assert len(str(caught.value)) < 500
+
+
+def test_a_source_that_no_file_can_hold_is_refused():
+    with pytest.raises(ValueError, match="source must be a text that UTF-8 can hold"):
+        Parameters(1, 2, 3, source="\ud800")
 
 
 @pytest.mark.parametrize("what", REFUSED)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 
 import numpy as np
@@ -147,6 +148,17 @@ BETTER = [
     (lambda: dcrf.DenseCRF(-4, 2), "nvar must be at least 1, got -4"),
     (lambda: dcrf.DenseCRF2D(0, 3, 2), "w must be at least 1, got 0"),
     (lambda: dcrf.DenseCRF2D(10.5, 3, 2), "w must be a whole number, got 10.5"),
+    (lambda: dcrf.DenseCRF(2**70, 2), "nvar must be below 2^31"),
+    (lambda: crf2d().addPairwiseGaussian(itertools.repeat(3.0), 3), "sxy must be a number or 2 of them, got 32"),
+    (lambda: crf2d().addPairwiseGaussian(3, 10**400), "compat must be finite"),
+    (lambda: crf2d().addPairwiseGaussian(3, 1e300), "compat must be finite"),
+    (lambda: crf2d().addPairwiseGaussian(3, np.complex64(1)), "TypeError: must be real number, not complex64"),
+    (lambda: crf().setUnary(dcrf.LogisticUnary(np.full((L, 1), 3e38, F32), np.full((1, N), 3e38, F32))), "finite"),
+    (lambda: utils.unary_from_softmax(-(UNARY**2), clip=None), "sm must not be negative"),
+    (lambda: utils.unary_from_labels([1], 2, 0.7, np.ones(2)), "TypeError: zero_unsure must be true or false"),
+    (lambda: utils.unary_from_softmax(UNARY.astype(str)), "TypeError: sm must hold real numbers"),
+    (lambda: utils.create_pairwise_bilateral((3, 3), 1, IMAGE, 3), "chdim must be an axis of img"),
+    (lambda: utils.create_pairwise_gaussian(itertools.repeat(1.0), (H, W)), "sdims must hold one number"),
     (lambda: dcrf.DenseCRF(4, 1), "nlabels must be at least 2, got 1"),
     (lambda: crf().stepInference(None, None, None), "TypeError: Argument 'Q' has incorrect type"),
     (lambda: crf().stepInference(crf().inference(0), None, None), "TypeError: Argument 'tmp1' has incorrect type"),
@@ -195,3 +207,8 @@ def test_no_values_overflow_a_key():
     alone.setUnaryEnergy(np.array([[0, 1, 0, 1], [1, 0, 1, 0]], F32))
     alone.addPairwiseEnergy(np.array([[0, 1000, 2000, 3000]], F32), 0.5)
     assert_allclose(crf.inference(5), alone.inference(5), atol=0.02)
+
+
+def test_a_model_that_no_memory_holds_is_refused_at_once():
+    with pytest.raises(MemoryError, match="memory"):
+        dcrf.DenseCRF2D(2**30, 2**30, 2)

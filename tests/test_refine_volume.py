@@ -68,8 +68,11 @@ def test_tensors_come_back_as_tensors():
         ("spacing must be 3 numbers", {"spacing": 2.0}),
         ("spacing must be positive", {"spacing": (1, 0, 1)}),
         ("sum to 1", {"probs": probs() * 2}),
+        ("refine_volume: terms must be a list", {"terms": None}),
+        ("refine_volume: terms must hold", {"terms": [3]}),
+        ("refine_volume: Gaussian.* 2 position sigmas", {"terms": [Gaussian((1, 2), 1)]}),
     ],
 )
 def test_what_does_not_fit_is_refused(words, arguments):
-    with pytest.raises(ValueError, match=words):
+    with pytest.raises((TypeError, ValueError), match=words):
         refine_volume(**{"volume": scan(), "probs": probs(), "terms": TERMS, **arguments})

@@ -165,9 +165,32 @@ def test_wrong_types_stay_type_errors():
         Refiner()({"image": pictures(SIZES[:1]), "probs": [np.zeros((4, 5, 7), int)]})
 
 
+@pytest.mark.parametrize("batch", [None, 3, "image", [1], {"image": 3, "probs": 3}, {"image": iter(()), "probs": []}])
+def test_what_is_no_batch_is_a_type_error(batch):
+    with pytest.raises(TypeError, match=r"^densecrf\.Refiner: "):
+        Refiner()(batch)
+
+
+def test_probabilities_of_one_picture_are_not_taken_for_a_batch():
+    """(L, H, W) of a grey picture whose height is L would be refined as one picture, and its rows taken for labels."""
+    batch = {"image": np.zeros((4, 4, 1), np.uint8), "probs": np.full((4, 4, 4), 0.25, np.float32)}
+    with pytest.raises(ValueError, match=r"'probs' must be of shape \(B, L, H, W\), got \(4, 4, 4\)"):
+        Refiner()(batch)
+
+
 @pytest.mark.parametrize(
     "wrong",
-    [{"preset": "none"}, {"labels": None}, {"num_threads": 0}, {"from_logits": "yes"}, {"device": "tpu"}],
+    [
+        {"preset": 3},
+        {"image": None},
+        {"marginals": 3},
+        {"device": None},
+        {"preset": "none"},
+        {"labels": None},
+        {"num_threads": 0},
+        {"from_logits": "yes"},
+        {"device": "tpu"},
+    ],
     ids=str,
 )
 def test_what_cannot_be_is_refused_at_once(wrong):

@@ -1,5 +1,7 @@
 """Energies of probabilities and of labels, worked out by hand."""
 
+from fractions import Fraction
+
 import numpy as np
 import pytest
 from inputs import probabilities
@@ -38,6 +40,16 @@ def test_a_scale_mixes_with_the_uniform_distribution():
 def test_a_scale_is_applied_before_the_clip():
     probs = np.array([[1.0], [0.0]])
     assert_allclose(unary_from_probs(probs, clip=0.2, scale=0.9), -LOG([[0.95], [0.2]]), rtol=1e-5)
+
+
+def test_a_clip_that_float32_does_not_know_is_kept():
+    assert_allclose(unary_from_probs(np.array([[1, 0], [0, 1]], np.float32), 1e-300).max(), 690.7755, rtol=1e-6)
+
+
+def test_numbers_that_are_no_floats_are_as_good():
+    labels, probs = np.array([0, 1]), probabilities(2, 3, 4)
+    assert_array_equal(unary_from_labels(labels, 2, Fraction(3, 4)), unary_from_labels(labels, 2, 0.75))
+    assert_array_equal(unary_from_probs(probs, Fraction(1, 4)), unary_from_probs(probs, 0.25))
 
 
 @pytest.mark.parametrize("shape", [(3, 1), (3, 5), (3, 4, 5), (3, 2, 4, 5), (1, 6)], ids=str)

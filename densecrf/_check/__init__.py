@@ -4,15 +4,18 @@ Each message names the function, the argument, what was needed, what came, and w
 """
 
 from densecrf._check.numbers import (
+    LARGEST_WEIGHT,
     choice,
     finite,
     flag,
     index,
     integer,
+    items,
     probability,
     share,
     sigma,
     spacing,
+    text,
     threads,
     weight,
 )
@@ -25,8 +28,11 @@ from densecrf._check.picture import (
 )
 from densecrf._check.room import room
 from densecrf._check.scores import (
+    array,
     is_plain,
     labels,
+    labels_array,
+    marginals,
     mask,
     out_matches,
     plain_probs,
@@ -48,8 +54,11 @@ from densecrf._check.terms import (
     has_picture,
     weight_labels,
 )
+from densecrf._check.words import shown
 
 __all__ = [
+    "LARGEST_WEIGHT",
+    "array",
     "axis_count",
     "channel_count",
     "choice",
@@ -65,7 +74,10 @@ __all__ = [
     "index",
     "integer",
     "is_plain",
+    "items",
     "labels",
+    "labels_array",
+    "marginals",
     "mask",
     "out_matches",
     "picture_axis",
@@ -82,8 +94,10 @@ __all__ = [
     "room",
     "same_place",
     "share",
+    "shown",
     "sigma",
     "spacing",
+    "text",
     "threads",
     "weight",
     "weight_labels",

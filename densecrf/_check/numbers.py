@@ -6,55 +6,77 @@ import math
 import numbers
 import operator
 from collections.abc import Sequence
+from itertools import islice
 from typing import Any
 
 import numpy as np
 
 from densecrf._build import MOST_THREADS
+from densecrf._check.words import shown
 
 LARGEST_WEIGHT = 1e30  # far beyond what changes an answer, and still a float32 after a sum
+MOST_NUMBERS = 1 << 16  # of a list: more than anybody has labels
 
 
 def sigma(function: str, name: str, value: object) -> float | tuple[float, ...]:
     """A standard deviation: one number, or a sequence of them."""
+    several = items(function, name, value)
+    if several is None:
+        return _positive(function, name, _plain(value))
+    if not several:
+        raise ValueError(f"{function}: {name} must be one number, or one per axis or channel; got none")
+    return tuple(_positive(function, name, one) for one in several)
+
+
+def items(function: str, name: str, value: object) -> list[Any] | None:
+    """What a list or an array holds; None for what is neither. A list's own word for how long it is is not taken."""
     if isinstance(value, np.ndarray):
-        value = value.tolist()  # of no dimensions: a number
-    if isinstance(value, Sequence) and not isinstance(value, (str, bytes)):
-        if not value:
-            raise ValueError(f"{function}: {name} must be one number, or one per axis or channel; got none")
-        return tuple(_positive(function, name, one) for one in value)
-    return _positive(function, name, value)
+        if value.ndim == 0:
+            return None
+        first = value[: MOST_NUMBERS + 1]
+        found = first.tolist() if value.ndim == 1 else list(first)
+    elif isinstance(value, Sequence) and not isinstance(value, (str, bytes, bytearray)):
+        found = list(islice(value, MOST_NUMBERS + 1))
+    else:
+        return None
+    if len(found) > MOST_NUMBERS:
+        raise ValueError(f"{function}: {name} must not hold more than {MOST_NUMBERS} numbers, got more")
+    return found
+
+
+def _plain(value: object) -> object:
+    """The number in an array of no dimensions."""
+    return value.item() if isinstance(value, np.ndarray) and value.ndim == 0 else value
 
 
 def spacing(function: str, value: object, axes: int) -> tuple[float, ...]:
     """The size of a voxel along each axis."""
-    sizes = value.tolist() if isinstance(value, np.ndarray) else value
-    if not isinstance(sizes, Sequence) or isinstance(sizes, (str, bytes)) or len(sizes) != axes:
-        raise ValueError(f"{function}: spacing must be {axes} numbers, one per axis of the volume, got {value!r}")
+    sizes = items(function, "spacing", value)
+    if sizes is None or len(sizes) != axes:
+        raise ValueError(f"{function}: spacing must be {axes} numbers, one per axis of the volume, got {shown(value)}")
     found = tuple(finite(function, "spacing", size) for size in sizes)
     if min(found) <= 0:
-        raise ValueError(f"{function}: spacing must be positive, got {value!r}")
+        raise ValueError(f"{function}: spacing must be positive, got {shown(value)}")
     return found
 
 
 def weight(function: str, value: object) -> float | tuple[Any, ...]:
     """A compatibility: a number >= 0, numbers for each label, or for each pair of labels."""
-    if isinstance(value, np.ndarray):
-        value = value.tolist()
-    if not isinstance(value, Sequence) or isinstance(value, (str, bytes)):
-        number = finite(function, "weight", value)
+    several = items(function, "weight", value)
+    if several is None:
+        number = finite(function, "weight", _plain(value))
         if not 0 <= number < LARGEST_WEIGHT:
             raise ValueError(
-                f"{function}: weight must be >= 0 and finite, got {value!r}; "
+                f"{function}: weight must be >= 0 and finite, got {shown(value)}; "
                 f"neighbours that should differ are not a Potts model, but a matrix can say so"
             )
         return number
-    rows = [isinstance(row, Sequence) and not isinstance(row, (str, bytes)) for row in value]
-    if not any(rows) and value:
-        return tuple(_entry(function, one) for one in value)
-    if not all(rows) or not value or any(len(row) != len(value) for row in value):
+    rows = [items(function, "weight", row) for row in several]
+    if several and all(row is None for row in rows):
+        return tuple(_entry(function, _plain(one)) for one in several)
+    if not several or any(row is None or len(row) != len(several) for row in rows):
         raise ValueError(f"{function}: weight must be a number, a list of L numbers or an L x L matrix")
-    return tuple(tuple(_entry(function, one) for one in row) for row in value)
+    return tuple(tuple(_entry(function, _plain(one)) for one in row) for row in rows if row is not None)
 
 
 def integer(function: str, name: str, value: object, least: int) -> int:
@@ -63,10 +85,10 @@ def integer(function: str, name: str, value: object, least: int) -> int:
         if isinstance(value, (bool, np.bool_)):
             raise TypeError
         number = operator.index(value)  # type: ignore[arg-type]
-    except TypeError:
+    except (TypeError, ValueError, RuntimeError):  # the latter: tensors that have no value
         raise TypeError(f"{function}: {name} must be an integer, got {type(value).__name__}") from None
     if not least <= number < 2**31:
-        raise ValueError(f"{function}: {name} must be an integer >= {least} and < 2^31, got {number}")
+        raise ValueError(f"{function}: {name} must be an integer >= {least} and < 2^31, got {shown(number)}")
     return number
 
 
@@ -74,7 +96,7 @@ def index(function: str, name: str, value: object, size: int) -> int:
     """An index into something of this size."""
     number = integer(function, name, value, -size)
     if number >= size:
-        raise ValueError(f"{function}: {name} must be below {size}, got {number}")
+        raise ValueError(f"{function}: {name} must be below {size}, got {shown(number)}")
     return number % size
 
 
@@ -87,7 +109,7 @@ def probability(function: str, name: str, value: object, least: float = 0.0, mos
     """A number strictly between two others."""
     number = finite(function, name, value)
     if not least < number < most:
-        raise ValueError(f"{function}: {name} must lie between {least:g} and {most:g}, got {value!r}")
+        raise ValueError(f"{function}: {name} must lie between {least:g} and {most:g}, got {shown(value)}")
     return number
 
 
@@ -95,7 +117,7 @@ def share(function: str, name: str, value: object) -> float:
     """A number from 0 to below 1."""
     number = finite(function, name, value)
     if not 0 <= number < 1:
-        raise ValueError(f"{function}: {name} must be at least 0 and below 1, got {value!r}")
+        raise ValueError(f"{function}: {name} must be at least 0 and below 1, got {shown(value)}")
     return number
 
 
@@ -103,7 +125,7 @@ def choice(function: str, name: str, value: object, options: Sequence[str]) -> N
     """One of several names."""
     if not isinstance(value, str) or value not in options:
         known = ", ".join(repr(option) for option in options)
-        got = type(value).__name__ if isinstance(value, np.ndarray) else repr(value)
+        got = type(value).__name__ if isinstance(value, np.ndarray) else shown(value)
         raise ValueError(f"{function}: {name} must be one of {known}, got {got}")
 
 
@@ -114,11 +136,22 @@ def flag(function: str, name: str, value: object) -> bool:
     return bool(value)
 
 
+def text(function: str, name: str, value: object) -> str:
+    """Words that can be written to a file."""
+    if not isinstance(value, str):
+        raise TypeError(f"{function}: {name} must be a text, got {type(value).__name__}")
+    try:
+        value.encode()
+    except UnicodeEncodeError:  # half of a surrogate pair
+        raise ValueError(f"{function}: {name} must be a text that UTF-8 can hold, got {shown(value)}") from None
+    return value
+
+
 def _positive(function: str, name: str, value: object) -> float:
     number = finite(function, name, value)
     if not 1e-30 < number < 1e30:  # what float32 can divide by
         raise ValueError(
-            f"{function}: {name} is a standard deviation and must be positive and finite, got {value!r}; "
+            f"{function}: {name} is a standard deviation and must be positive and finite, got {shown(value)}; "
             f"to switch a term off, leave it out or give it weight 0"
         )
     return number
@@ -127,7 +160,7 @@ def _positive(function: str, name: str, value: object) -> float:
 def _entry(function: str, value: object) -> float:
     number = finite(function, "weight", value)
     if abs(number) >= LARGEST_WEIGHT:
-        raise ValueError(f"{function}: weight must hold finite numbers, got {value!r}")
+        raise ValueError(f"{function}: weight must hold finite numbers, got {shown(value)}")
     return number
 
 
@@ -140,5 +173,5 @@ def finite(function: str, name: str, value: object) -> float:
     except OverflowError:  # an integer of hundreds of digits
         number = math.inf
     if not math.isfinite(number):
-        raise ValueError(f"{function}: {name} must be finite, got {value!r}")
+        raise ValueError(f"{function}: {name} must be finite, got {shown(value)}")
     return number

@@ -8,6 +8,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from densecrf import _core
 from densecrf._arrays import Given, take
 from densecrf._check.numbers import choice, index, integer
 
@@ -80,6 +81,8 @@ def grid(function: str, image_or_shape: Any, channel_axis: Any) -> tuple[tuple[i
         shape = tuple(integer(function, "image_or_shape", size, 1) for size in image_or_shape)
         if not shape:
             raise ValueError(f"{function}: image_or_shape must be an image or a shape, got an empty shape")
+        if len(shape) > _core.max_dims:
+            raise ValueError(f"{function}: image_or_shape must have at most {_core.max_dims} axes, got {len(shape)}")
         return shape, None, None
     image = take(function, "image_or_shape", image_or_shape, gpu=True)
     values = image.values

@@ -11,6 +11,7 @@ from densecrf import _core
 from densecrf._arrays import Given, take
 from densecrf._check.numbers import integer
 from densecrf._check.room import room
+from densecrf._check.words import shown
 
 # Sums of probabilities further from 1 than this are no rounding error, not even of float16.
 SUM_TOLERANCE = 1e-2
@@ -75,7 +76,7 @@ def planes_shape(function: str, name: str, given: Given, shape: tuple[int, ...])
     if given.values.dtype.kind != "f":
         raise TypeError(f"{function}: {name} must be floating point, got {given.dtype_name}")
     if given.values.shape != shape:
-        raise ValueError(f"{function}: {name} must have shape {shape}, got {given.values.shape}")
+        raise ValueError(f"{function}: {name} must have shape {shown(shape)}, got {given.values.shape}")
     _not_too_many(function, name, shape[0], shape)
 
 
@@ -90,38 +91,62 @@ def planes(function: str, name: str, given: Given, shape: tuple[int, ...]) -> ND
     return flat
 
 
+def marginals(function: str, name: str, given: Given, planes: Any) -> None:
+    """Planes from 0 to 1: inference from others would make no marginals. On a GPU values are not looked at."""
+    if given.gpu is not None:
+        return
+    found = _core.survey(planes, 1)
+    if found["min"] < -NEGATIVE_TOLERANCE or found["max"] > 1 + SUM_TOLERANCE:
+        raise ValueError(f"{function}: {name} must be marginals from 0 to 1, got {found['min']:g} to {found['max']:g}")
+
+
+def labels_array(function: str, value: object) -> NDArray[Any]:
+    """A map of labels as an array."""
+    return array(function, "labels", value)
+
+
+def array(function: str, name: str, value: object) -> NDArray[Any]:
+    """An array, or lists of numbers as one."""
+    if not isinstance(value, (list, tuple)):
+        return take(function, name, value).values
+    try:
+        return np.asarray(value)
+    except (TypeError, ValueError, RecursionError):  # rows of different lengths, lists within themselves
+        raise ValueError(f"{function}: {name} must be an array, and these lists are none; got {shown(value)}") from None
+
+
 def labels(
     function: str, value: object, n_labels: int | None, unsure: int | None, may_be_unsure: bool = True
 ) -> NDArray[Any]:
     """A map of labels, 0 to n_labels - 1 or unsure, as int64."""
-    array = np.asarray(value) if isinstance(value, (list, tuple)) else take(function, "labels", value).values
-    if array.dtype.kind not in "iu":
-        raise TypeError(f"{function}: labels must be integers, got {array.dtype}; probabilities go to densecrf.refine")
-    if array.size == 0:
-        raise ValueError(f"{function}: labels must not be empty, got shape {array.shape}")
+    given = labels_array(function, value)
+    if given.dtype.kind not in "iu":
+        raise TypeError(f"{function}: labels must be integers, got {given.dtype}; probabilities go to densecrf.refine")
+    if given.size == 0:
+        raise ValueError(f"{function}: labels must not be empty, got shape {given.shape}")
     if unsure is not None:
         unsure = integer(function, "unsure", unsure, -(2**31))
-    room(8 * array.size)
-    known = array if unsure is None else array[array != unsure]
-    if known.size and (known.min() < 0 or (n_labels is not None and known.max() >= n_labels)):
+    room(8 * given.size)
+    known = given if unsure is None else given[given != unsure]
+    if known.size and (known.min() < 0 or known.max() >= (n_labels or 2**31)):
         wrong = int(known.min() if known.min() < 0 else known.max())
         hint = f"; if that stands for no opinion, say unsure={wrong}" if may_be_unsure else ""
         raise ValueError(f"{function}: labels must lie in 0..n_labels - 1, got {wrong}{hint}")
-    return array.astype(np.int64)
+    return given.astype(np.int64)
 
 
 def mask(function: str, value: object, from_logits: bool) -> NDArray[Any]:
     """A mask (H, W), of booleans or float32."""
-    array = take(function, "mask", value).values
-    if array.ndim != 2 or array.size == 0:
-        raise ValueError(f"{function}: mask must have shape (H, W), got {array.shape}")
-    if array.dtype == bool:
-        return array
-    if not np.issubdtype(array.dtype, np.floating):
-        raise TypeError(f"{function}: mask must hold booleans or floats, got {array.dtype}; say mask > 0")
-    room(4 * array.size)
+    given = take(function, "mask", value).values
+    if given.ndim != 2 or given.size == 0:
+        raise ValueError(f"{function}: mask must have shape (H, W), got {given.shape}")
+    if given.dtype == bool:
+        return given
+    if not np.issubdtype(given.dtype, np.floating):
+        raise TypeError(f"{function}: mask must hold booleans or floats, got {given.dtype}; say mask > 0")
+    room(4 * given.size)
     with np.errstate(over="ignore"):
-        scores = array.astype(np.float32)
+        scores = given.astype(np.float32)
     if not np.isfinite(scores).all():
         raise ValueError(f"{function}: mask must be finite, got NaN or infinite values")
     if not from_logits and (scores.min() < 0 or scores.max() > 1):
@@ -134,12 +159,12 @@ def mask(function: str, value: object, from_logits: bool) -> NDArray[Any]:
 
 def points_mask(function: str, name: str, value: object, shape: tuple[int, ...]) -> NDArray[np.bool_]:
     """Booleans for each point."""
-    array = np.asarray(value)
-    if array.dtype != bool:
-        raise TypeError(f"{function}: {name} must hold booleans, got {array.dtype}")
-    if array.shape != shape:
-        raise ValueError(f"{function}: {name} must have shape {shape}, got {array.shape}")
-    return array
+    given = array(function, name, value)
+    if given.dtype != bool:
+        raise TypeError(f"{function}: {name} must hold booleans, got {given.dtype}")
+    if given.shape != shape:
+        raise ValueError(f"{function}: {name} must have shape {shown(shape)}, got {given.shape}")
+    return given
 
 
 def out_matches(function: str, out: Given, probs: Given) -> None:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from densecrf import _core
 from densecrf._arrays import take
+from densecrf._check.words import shown
 
 
 def features(function: str, value: object) -> NDArray[Any]:
@@ -50,7 +51,7 @@ def axis_count(function: str, term: object, sxy: float | tuple[float, ...], axes
     sigmas = sxy if isinstance(sxy, tuple) else (sxy,) * axes
     if len(sigmas) != axes:
         raise ValueError(
-            f"{function}: {term!r} has {len(sigmas)} position sigmas and there are {axes} axes; "
+            f"{function}: {shown(term)} has {len(sigmas)} position sigmas and there are {axes} axes; "
             f"give one number, or one per axis, x first"
         )
     return sigmas
@@ -59,7 +60,7 @@ def axis_count(function: str, term: object, sxy: float | tuple[float, ...], axes
 def has_picture(function: str, term: object, channels: NDArray[Any] | None) -> NDArray[Any]:
     """A bilateral term needs something to look at."""
     if channels is None:
-        raise ValueError(f"{function}: {term!r} looks at an image, and only a shape was given; pass the image")
+        raise ValueError(f"{function}: {shown(term)} looks at an image, and only a shape was given; pass the image")
     return channels
 
 
@@ -68,7 +69,7 @@ def channel_count(function: str, term: object, srgb: float | tuple[float, ...], 
     sigmas = srgb if isinstance(srgb, tuple) else (srgb,) * channels
     if len(sigmas) != channels:
         raise ValueError(
-            f"{function}: {term!r} has {len(sigmas)} colour sigmas and the image {channels} channels; "
+            f"{function}: {shown(term)} has {len(sigmas)} colour sigmas and the image {channels} channels; "
             f"give one number, or one per channel"
         )
     return sigmas
@@ -78,7 +79,7 @@ def feature_count(function: str, term: object, dims: int) -> None:
     """Not more feature dimensions than a lattice can have."""
     if dims > _core.max_dims:
         raise ValueError(
-            f"{function}: {term!r} on this image has {dims} feature dimensions and at most "
+            f"{function}: {shown(term)} on this image has {dims} feature dimensions and at most "
             f"{_core.max_dims} are possible; reduce the channels, e.g. to their principal components"
         )
 
@@ -88,6 +89,6 @@ def feature_range(function: str, term: object, max_abs: Sequence[float]) -> None
     bound = _core.elevated_bound(max_abs)
     if not bound <= _core.max_elevated:
         raise ValueError(
-            f"{function}: {term!r} has a sigma too small for this image, whose ends would lie {max(max_abs):.3g} "
+            f"{function}: {shown(term)} has a sigma too small for this image, whose ends would lie {max(max_abs):.3g} "
             f"sigmas apart; make it at least {bound / _core.max_elevated:.3g} times as large"
         )

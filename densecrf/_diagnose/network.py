@@ -50,7 +50,8 @@ class Network:
 def energies_of(scores: Floats, from_logits: bool) -> Floats:
     """The unary energies that `densecrf.refine` gives probabilities or logits ``(L, H, W)``."""
     if from_logits:
-        energies: Floats = scores.max(axis=0) - scores
+        with np.errstate(over="ignore"):  # scores of both ends of float32
+            energies: Floats = np.minimum(scores.max(axis=0) - scores, np.finfo(np.float32).max)
     else:
         energies = -np.log(np.maximum(scores, np.float32(CLIP)))
     return energies

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.lib import format as npy
 from numpy.typing import NDArray
 
-from densecrf import _core
+from densecrf import _check
 from densecrf._files.errors import FileError, reason_of, refuse_pipe
 from densecrf._files.pickles import require_shallow
 
@@ -85,7 +85,7 @@ def _npy(path: Path, stream: BinaryIO, size: int, most: int) -> NDArray[Any]:
         raise FileError(path, f"an array {shape}, more than the {most} values that there can be")
     if values * dtype.itemsize > size - stream.tell():
         raise FileError(path, f"cut off: an array {shape} of {dtype} needs more bytes than there are")
-    _core.require_memory(values * dtype.itemsize)
+    _check.room(values * dtype.itemsize)
     stream.seek(0)
     return np.asarray(npy.read_array(stream, allow_pickle=False))
 

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import math
 import operator
+from collections.abc import Sequence
 from enum import IntEnum
+from itertools import islice
 from numbers import Number
 from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from densecrf import _check, _core
 from densecrf.pydensecrf import eigen
 
 Floats = NDArray[np.float32]
@@ -23,7 +27,7 @@ def integer(name: str, value: object) -> int:
         return int(value)
     try:
         return operator.index(value)  # type: ignore[arg-type]  # that is the question
-    except TypeError:
+    except (TypeError, ValueError, RuntimeError):  # the latter: tensors that have no value
         raise TypeError(f"an integer is required for {name}, got {type(value).__name__}") from None
 
 
@@ -31,8 +35,17 @@ def size(name: str, value: object, least: int) -> int:
     number = integer(name, value)
     if number < least:
         hint = "; one foreground probability p makes two labels, 1 - p and p" if name == "nlabels" else ""
-        raise ValueError(f"{name} must be at least {least}, got {number}{hint}")
+        raise ValueError(f"{name} must be at least {least}, got {_check.shown(number)}{hint}")
+    if number >= 2**31:
+        raise ValueError(f"{name} must be below 2^31, got {_check.shown(number)}")
     return number
+
+
+def array(name: str, value: object) -> NDArray[Any]:
+    """What NumPy makes of numbers in lists or of an array; a sequence of another kind might not end."""
+    if isinstance(value, Sequence) and not isinstance(value, (list, tuple, range)):
+        raise TypeError(f"{name} must be an array, got {type(value).__name__}")
+    return np.asarray(value)
 
 
 Enum = TypeVar("Enum", bound=IntEnum)
@@ -43,17 +56,32 @@ def member(kind: type[Enum], name: str, value: object) -> Enum:
     number = integer(name, value)
     if number not in list(kind):
         known = ", ".join(f"{member.name} ({member.value})" for member in kind)
-        raise ValueError(f"{name} must be one of {known}; got {number}")
+        raise ValueError(f"{name} must be one of {known}; got {_check.shown(number)}")
     return kind(number)
 
 
 def real(value: object) -> float:
-    if isinstance(value, (str, bytes)):
+    if isinstance(value, (str, bytes)) or _is_complex(value):
         raise TypeError(f"must be real number, not {type(value).__name__}")
     try:
         return float(value)  # type: ignore[arg-type]  # that is the question
-    except TypeError:
+    except (TypeError, RuntimeError):  # the latter: tensors
         raise TypeError(f"must be real number, not {type(value).__name__}") from None
+    except OverflowError:  # an integer of hundreds of digits
+        return math.inf
+
+
+def truth(name: str, value: object) -> bool:
+    """Whether something is true, if that can be said of it."""
+    try:
+        return bool(value)
+    except (ValueError, RuntimeError):  # arrays, tensors
+        raise TypeError(f"{name} must be true or false, got {type(value).__name__}") from None
+
+
+def _is_complex(value: object) -> bool:
+    """Whether NumPy would make a real number of it by dropping its imaginary part."""
+    return getattr(getattr(value, "dtype", None), "kind", "") == "c"
 
 
 def sigmas(name: str, value: Any, count: int) -> tuple[float, ...]:
@@ -61,7 +89,7 @@ def sigmas(name: str, value: Any, count: int) -> tuple[float, ...]:
     if isinstance(value, Number):
         return (real(value),) * count
     try:
-        sigmas = tuple(real(one) for one in value)
+        sigmas = tuple(real(one) for one in islice(value, _core.max_dims))  # which may never end
     except TypeError as error:
         raise TypeError(f"{name} must be a number or {count} of them: {error}") from None
     if len(sigmas) != count:

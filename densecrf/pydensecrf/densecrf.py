@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from densecrf import Bilateral, Features, Gaussian
+from densecrf import Bilateral, Features, Gaussian, _check
 from densecrf._features import full_term
 from densecrf._model import DenseCRF as Model
 from densecrf.pydensecrf import eigen
@@ -114,7 +114,8 @@ class LogisticUnary(Unary):
 def _logistic(weights: Floats, features: Floats, function: str) -> Floats:
     if weights.shape[1] != features.shape[0]:
         raise ValueError(f"Bad shape for f in {function} (Need ({weights.shape[1]}, ?), got {features.shape})")
-    energies: Floats = weights @ features
+    with np.errstate(over="ignore", invalid="ignore"):  # beyond float32: refused when they are set
+        energies: Floats = weights @ features
     return energies
 
 
@@ -139,6 +140,7 @@ class DenseCRF:
         self._shape = shape
         self._nvar = math.prod(shape)
         self._nlabel = size("nlabels", nlabels, 2)
+        _check.room(4 * self._nvar * self._nlabel)  # of the marginals
         self._unary: Floats | None = None  # [L, *shape]
         self._image: NDArray[np.uint8] | None = None  # [H, W, 3]; what bilateral terms look at
         self._terms: list[Term] = []
@@ -266,9 +268,10 @@ class DenseCRF:
     def _weight(self, compat: object) -> Any:
         """A compatibility in densecrf's sign, where positive attracts."""
         if isinstance(compat, Number):
-            weight = float(np.float32(real(compat)))
+            with np.errstate(over="ignore"):  # beyond float32: refused
+                weight = float(np.float32(real(compat)))
             if not math.isfinite(weight):
-                raise ValueError(f"compat must be finite, got {compat!r}")
+                raise ValueError(f"compat must be finite, got {_check.shown(compat)}")
             return weight if weight >= 0 else (weight,) * self._nlabel
         given = eigen.any_buffer("compat", compat)
         if given.ndim not in (1, 2):

@@ -6,13 +6,18 @@ Features here come in the order of the array's axes, (y, x, ...) for pictures, a
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
+from itertools import islice
 from logging import warning
 from numbers import Number
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from densecrf import _check, _core
+from densecrf.pydensecrf._arguments import array, integer, real, size, truth
 
 __all__ = [
     "compute_unary",
@@ -43,11 +48,14 @@ def unary_from_labels(labels: Any, n_labels: int, gt_prob: float, zero_unsure: b
         AssertionError: gt_prob is not in (0, 1).
         TypeError, ValueError: labels are not integers or out of range, or there are fewer than two.
     """
+    gt_prob, n_labels = real(gt_prob), size("n_labels", n_labels, least=-(2**31))
     if not 0 < gt_prob < 1:
         raise AssertionError("`gt_prob must be in (0,1).")
     if n_labels < 2:
         raise ValueError(f"n_labels must be at least 2, got {n_labels}: the others share what is left of 1")
+    zero_unsure = truth("zero_unsure", zero_unsure)
     flat = _flat_labels(labels, n_labels, zero_unsure)
+    _check.room(4 * n_labels * flat.size)
     energies = np.full((n_labels, flat.size), -np.log((1.0 - gt_prob) / (n_labels - 1)), np.float32)
     points = np.arange(flat.size)
     if zero_unsure:
@@ -59,10 +67,10 @@ def unary_from_labels(labels: Any, n_labels: int, gt_prob: float, zero_unsure: b
 
 
 def _flat_labels(labels: Any, n_labels: int, zero_unsure: bool) -> NDArray[np.int64]:
-    array = np.asarray(labels)
-    if array.dtype.kind not in "iub":
-        raise TypeError(f"labels must be integers, got {array.dtype}")
-    flat = array.ravel().astype(np.int64)  # subtracting 1 would wrap around in uint8
+    given = array("labels", labels)
+    if given.dtype.kind not in "iub":
+        raise TypeError(f"labels must be integers, got {given.dtype}")
+    flat = given.ravel().astype(np.int64)  # subtracting 1 would wrap around in uint8
     most = n_labels if zero_unsure else n_labels - 1
     if flat.size and not (flat.min() >= 0 and flat.max() <= most):
         raise ValueError(
@@ -85,19 +93,33 @@ def unary_from_softmax(sm: Any, scale: float | None = None, clip: float | None =
 
     Raises:
         AssertionError: scale is not in (0, 1].
-        ValueError: a probability is NaN.
+        TypeError, ValueError: sm holds no numbers, or NaN, or negative ones that no clip has raised.
     """
-    probs = np.asarray(sm)
+    probs = array("sm", sm)
+    if probs.dtype.kind not in "fiub":
+        raise TypeError(f"sm must hold real numbers, got {probs.dtype}")
+    if probs.size == 0 or probs.ndim == 0:
+        raise ValueError(f"sm must have shape (L, ...), got {probs.shape}")
     if scale is not None:
+        scale = real(scale)
         if not 0 < scale <= 1:
             raise AssertionError("`scale` needs to be in (0,1]")
         probs = scale * probs + (1 - scale) * (np.ones(probs.shape) / len(probs))
     if clip is not None:
-        probs = np.clip(probs, clip, 1.0)
+        probs = _clipped(probs, real(clip))
     if np.isnan(probs).any():
         raise ValueError("sm must not hold NaN")
-    energies = -np.log(probs).reshape(len(probs), -1).astype(np.float32)
+    if probs.min() < 0:
+        raise ValueError("sm must not be negative; clip it")
+    with np.errstate(divide="ignore"):  # without a clip, 0 has an infinite energy
+        energies = -np.log(probs).reshape(len(probs), -1).astype(np.float32)
     return np.ascontiguousarray(energies)
+
+
+def _clipped(probs: NDArray[Any], least: float) -> NDArray[Any]:
+    known = probs.dtype.kind != "f" or least == 0 or least >= np.finfo(probs.dtype).tiny  # to the dtype, from 0
+    clipped: NDArray[Any] = np.clip(probs if known else probs.astype(np.float64), least, 1.0)
+    return clipped
 
 
 def compute_unary(labels: Any, M: int, GT_PROB: float = 0.5) -> Floats:
@@ -125,7 +147,8 @@ def create_pairwise_gaussian(sdims: Sequence[float], shape: Sequence[int]) -> Fl
     Raises:
         ValueError: a standard deviation is not positive, or there are not as many as axes.
     """
-    return _positions(sdims, tuple(shape)).reshape(len(shape), -1)
+    positions = _positions(sdims, tuple(islice(shape, _core.max_dims)))  # a shape that ends
+    return positions.reshape(len(positions), -1)
 
 
 def create_pairwise_bilateral(sdims: Sequence[float], schan: Any, img: Any, chdim: int = -1) -> Floats:
@@ -144,8 +167,14 @@ def create_pairwise_bilateral(sdims: Sequence[float], schan: Any, img: Any, chdi
         ValueError: a standard deviation is not positive, there are not as many as axes or channels, or img is not
             finite.
     """
-    image = np.asarray(img)
-    channels = (image[np.newaxis] if chdim == -1 else np.moveaxis(image, chdim, 0)).astype(np.float32)
+    image = array("img", img)
+    chdim = integer("chdim", chdim)
+    if chdim != -1 and not -image.ndim <= chdim < image.ndim:
+        raise ValueError(f"chdim must be an axis of img, which has {image.ndim}, got {_check.shown(chdim)}")
+    if image.dtype.kind not in "fiub":
+        raise TypeError(f"img must hold real numbers, got {image.dtype}")
+    with np.errstate(over="ignore"):  # beyond float32: refused as not finite
+        channels = (image[np.newaxis] if chdim == -1 else np.moveaxis(image, chdim, 0)).astype(np.float32)
     if not np.isfinite(channels).all():
         raise ValueError("img must be finite, got NaN or infinite values")
     if isinstance(schan, Number):
@@ -158,18 +187,20 @@ def create_pairwise_bilateral(sdims: Sequence[float], schan: Any, img: Any, chdi
 
 def _positions(sdims: Sequence[float], shape: tuple[int, ...]) -> Floats:
     """Indices along each axis over its standard deviation, ``(axes, *shape)``."""
-    positions = np.indices(shape, np.float32)
-    for values, sigma in zip(positions, _sigmas("sdims", sdims, len(shape), "axes"), strict=True):
+    sizes = [size("shape", axis, 1) for axis in shape]
+    _check.room(4 * len(sizes) * math.prod(sizes))
+    positions = np.indices(sizes, np.float32)
+    for values, sigma in zip(positions, _sigmas("sdims", sdims, len(sizes), "axes"), strict=True):
         values /= sigma
     return positions
 
 
 def _sigmas(name: str, sigmas: Any, count: int, of_what: str) -> list[Any]:
-    values = list(sigmas)
+    values = [real(one) for one in islice(sigmas, _core.max_dims)]  # which may never end
     if len(values) != count:
         raise ValueError(f"{name} must hold one number for each of {count} {of_what}, got {len(values)}")
     if not all(0 < value < float("inf") for value in values):
-        raise ValueError(f"{name} are standard deviations and must be positive and finite, got {values}")
+        raise ValueError(f"{name} are standard deviations and must be positive and finite, got {_check.shown(values)}")
     return values
 
 
