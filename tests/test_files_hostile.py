@@ -73,7 +73,7 @@ def test_memory_is_asked_for_before_an_array_is_read(tmp_path, monkeypatch):
         raise MemoryError
 
     np.save(tmp_path / "a.npy", probabilities())
-    monkeypatch.setattr(arrays._core, "require_memory", refuse)
+    monkeypatch.setattr(arrays._check, "room", refuse)
     with pytest.raises(MemoryError):
         _files.read_probs(tmp_path / "a.npy", SIZE)
     assert asked == [probabilities().nbytes]
