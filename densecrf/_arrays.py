@@ -47,6 +47,17 @@ class Given:
         return str(self.original.dtype if self.framework == "torch" else self.values.dtype)
 
 
+def is_plain(values: NDArray[Any]) -> bool:
+    """Whether the core can read values, or write to them, where they are."""
+    flags = values.flags
+    return values.dtype == np.float32 and values.dtype.isnative and flags.c_contiguous and flags.aligned
+
+
+def for_core(values: NDArray[Any]) -> NDArray[np.float32]:
+    """The same values as the core reads them: float32, contiguous, at addresses that are multiples of four."""
+    return np.require(values, np.float32, ("C", "A", "E"))
+
+
 def take(function: str, name: str, array: object, *, gpu: bool = False) -> Given:
     """Takes an argument that should be an array.
 
@@ -159,8 +170,7 @@ def place_for(shape: tuple[int, ...], inputs: tuple[NDArray[Any], ...], out: Giv
     """A float32 array to compute the answer in: ``out`` itself where that is safe, else a new one."""
     if out is not None:
         values = out.values
-        direct = out.is_view and values.dtype == np.float32 and values.dtype.isnative and values.flags.c_contiguous
-        if direct and values.flags.aligned and not any(np.may_share_memory(values, one) for one in inputs):
+        if out.is_view and is_plain(values) and not any(np.may_share_memory(values, one) for one in inputs):
             return values
     return np.empty(shape, np.float32)
 

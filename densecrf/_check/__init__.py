@@ -29,7 +29,6 @@ from densecrf._check.picture import (
 from densecrf._check.room import room
 from densecrf._check.scores import (
     array,
-    is_plain,
     labels,
     labels_array,
     marginals,
@@ -73,7 +72,6 @@ __all__ = [
     "has_picture",
     "index",
     "integer",
-    "is_plain",
     "items",
     "labels",
     "labels_array",

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from densecrf import _core
-from densecrf._arrays import Given, take
+from densecrf._arrays import Given, for_core, is_plain, take
 from densecrf._check.numbers import integer
 from densecrf._check.room import room
 from densecrf._check.words import shown
@@ -66,7 +66,7 @@ def plain_probs(function: str, probs: object) -> NDArray[np.float32]:
         raise ValueError(f"{function}: probs must have shape (L, ...), got {values.shape}")
     _room_for_float32(values)
     with np.errstate(over="ignore"):
-        values = np.ascontiguousarray(values, np.float32)
+        values = for_core(values)
     probs_values(function, values.reshape(1, len(values), -1), False, 1)
     return values
 
@@ -85,7 +85,7 @@ def planes(function: str, name: str, given: Given, shape: tuple[int, ...]) -> ND
     planes_shape(function, name, given, shape)
     _room_for_float32(given.values)
     with np.errstate(over="ignore"):
-        flat = np.ascontiguousarray(given.values, np.float32).reshape(shape[0], -1)
+        flat = for_core(given.values).reshape(shape[0], -1)
     if _core.survey(flat, 1)["not_finite"]:
         raise ValueError(f"{function}: {name} must be finite, got NaN or infinite values")
     return flat
@@ -209,11 +209,6 @@ def _room_for_float32(values: NDArray[Any]) -> None:
     """Room for a contiguous copy, unless the values are one already."""
     if not is_plain(values):
         room(4 * values.size)
-
-
-def is_plain(values: NDArray[Any]) -> bool:
-    """Whether the core can read values where they are."""
-    return values.dtype == np.float32 and values.dtype.isnative and values.flags.c_contiguous
 
 
 def _distribution(function: str, found: dict[str, float], labels: int) -> None:
