@@ -301,6 +301,7 @@ size_t inference_bytes(const PointOrder& order, const Lattice& lattice, int labe
 
 int infer(const PointOrder& order, const Lattice& lattice, const Unary& unary, const Inference& inference,
           const Execution& execution, float* marginals) {
+    inference.require_iterations();
     require_memory(inference_bytes(order, lattice, unary.labels, inference));
     if (takes_two_labels(lattice, unary.labels, inference)) {
         infer_two_labels(order, lattice, unary, inference.iterations, execution, marginals);
