@@ -17,13 +17,13 @@ The first three must be there, the others may be.
 from __future__ import annotations
 
 import json
-import sys
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
 from densecrf import _check
 from densecrf._device import fetch, send
+from densecrf._files import printable, read_toml, reason_of
 from densecrf._presets import Preset, presets
 from densecrf._refine import refine
 from densecrf.terms import NORMALIZATIONS, Bilateral, Gaussian, Normalization, Term
@@ -118,7 +118,8 @@ class Parameters:
 
     def toml(self) -> str:
         """What is in the file that `resolve` takes; a JSON value is a TOML value where it is a number or a string."""
-        return "".join(f"{name} = {json.dumps(value, ensure_ascii=False)}\n" for name, value in vars(self).items())
+        lines = (f"{name} = {json.dumps(value, ensure_ascii=False)}\n" for name, value in vars(self).items())
+        return "".join(lines).replace("\x7f", "\\u007f")  # the one control character that JSON takes as it is
 
     def write(self, path: Path) -> None:
         """Writes the file that `resolve` takes."""
@@ -166,19 +167,12 @@ def _read(name: str) -> Parameters:
     if not Path(name).is_file():
         raise ValueError(f"no CRF parameters {name!r}: it must be a TOML file or one of {', '.join(presets)}")
     try:
-        found = _toml(Path(name).read_text(encoding="utf-8"))
+        found = read_toml(Path(name))
         _check_names(found)
         return Parameters(**found)
     except (TypeError, ValueError) as error:
-        raise ValueError(f"{name}: not a file of CRF parameters, which has {', '.join(NAMES)}: {error}") from error
-
-
-def _toml(text: str) -> dict[str, Any]:
-    if sys.version_info >= (3, 11):
-        import tomllib
-    else:
-        import tomli as tomllib  # comes with the extras that read such files
-    return tomllib.loads(text)
+        reason = printable(reason_of(error))
+        raise ValueError(f"{name}: not a file of CRF parameters, which has {', '.join(NAMES)}: {reason}") from error
 
 
 def _check_names(found: dict[str, Any]) -> None:

@@ -16,6 +16,7 @@ class FileError(ValueError):
     """
 
     def __init__(self, path: str | os.PathLike[str], fact: str, flag: str = "") -> None:
+        fact = printable(" ".join(fact.split()))
         super().__init__(path, fact, flag)  # what a pickle is made of
         self.path = Path(path)
         self.fact = fact
@@ -30,8 +31,15 @@ class FileError(ValueError):
         return f"{self.path}: {self.reason}"
 
 
+def printable(text: str) -> str:
+    """A text that can be shown and stored: names in files may hold codes that terminals obey, and lone surrogates."""
+    return "".join(c if c.isprintable() or c == "\n" else c.encode("unicode_escape").decode() for c in text)
+
+
 def reason_of(error: Exception) -> str:
     """What an exception of a library says, on one line and without the name of the file."""
+    if isinstance(error, FileError):
+        return error.reason
     if isinstance(error, OSError) and error.strerror:
         return error.strerror
     return " ".join(str(error).split()) or type(error).__name__
