@@ -139,7 +139,7 @@ def failed(job: Job, file: str, error: BaseException) -> Record:
     """The record of a picture without output: what happened, in a sentence, to which file."""
     if isinstance(error, _files.FileError):
         return Record(job.name, error.reason[:MOST_SAID], str(error.path))
-    said = " ".join(str(error).split())[:MOST_SAID]
+    said = _files.printable(" ".join(str(error).split()))[:MOST_SAID]
     if isinstance(error, MemoryError):
         said = f"there is not enough memory: {said or 'none is left'}"
     elif not isinstance(error, OSError | ValueError) or not said:  # these speak for themselves
