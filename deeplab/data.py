@@ -29,8 +29,9 @@ from typing import Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
+from densecrf._files import FileError
+from densecrf._files.pictures import opened
 from densecrf.data import VOC_LABELS
 
 VOID = 255
@@ -141,7 +142,7 @@ class DataSet:
 
     def __getitem__(self, i: int) -> Sample:
         image_path, label_path = self._paths(self.names[i])
-        with Image.open(image_path) as file:
+        with opened(image_path) as file:
             image = np.array(file.convert("RGB"))
         labels = self._class_of[_indices(label_path)]
         if labels.shape != image.shape[:2]:
@@ -238,9 +239,9 @@ def _lines(path: Path) -> list[str]:
 
 def _indices(path: Path) -> NDArray[np.uint8]:
     """What is stored in a PNG: the index of a colour, not the colour."""
-    with Image.open(path) as file:
+    with opened(path) as file:
         if file.mode not in ("P", "L"):
-            raise ValueError(f"deeplab.data: labels must be 8-bit PNGs, palette or grey; {path} is {file.mode}")
+            raise FileError(path, f"labels must be 8-bit PNGs, palette or grey; this one's mode is {file.mode}")
         return np.array(file)
 
 
