@@ -61,7 +61,8 @@ struct OneLane {
     DENSECRF_HD Int equal(Int a, Int b) { return -static_cast<Int>(a == b); }
     DENSECRF_HD Float select(Int mask, Float a, Float b) { return mask ? a : b; }
     DENSECRF_HD Int select(Int mask, Int a, Int b) { return mask ? a : b; }
-    // Pictures on a device are looked at while their lattice is built, so this meets NaN: defined there, but not here.
+    // Pictures on a device are looked at while their lattice is built, so this meets NaN: defined there, but not
+    // here.
     DENSECRF_HD Int to_int(Float x) {
 #if defined(__CUDA_ARCH__)
         return static_cast<Int>(x);

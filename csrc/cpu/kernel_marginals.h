@@ -8,8 +8,8 @@
 namespace densecrf::cpu {
 namespace {
 
-// The same for one point, with the largest exponent taken out first: for sums that leave the range of a float. Where
-// all labels repel each other, all of them are less likely than what stands for an absent one.
+// The same for one point, with the largest exponent taken out first: for sums that leave the range of a float.
+// Where all labels repel each other, all of them are less likely than what stands for an absent one.
 void softmax_shifted(int labels, float floor, const float* x, float rest, float* q, int stride) {
     const bool has_rest = rest > kAbsent;
     float largest = has_rest ? rest : x[0];
