@@ -1,25 +1,30 @@
 """Fuzzes one target with atheris: ``python -m fuzz.drive NAME`` and libFuzzer's arguments, from the folder tests."""
 
+import importlib
+import inspect
+import json
 import sys
 import warnings
+import zipfile
 
 import atheris
+import torch  # and all that it imports, before anything is instrumented: it would take minutes
 
 from fuzz import mutators
 from fuzz.targets import TARGETS
 
-# What reads: the project, and what it reads with. Not all of Pillow, whose import would take a minute.
-INSTRUMENTED = [
-    "fuzz.core_calls",
-    "densecrf",
-    "deeplab",
-    "zipfile",
-    "tomllib",
-    "json",
-    "PIL.PngImagePlugin",
-    "numpy.lib._format_impl",
-    "torch._weights_only_unpickler",
-]
+PROJECT = ["densecrf", "deeplab", "tomllib"]
+# What it reads with, where that is Python.
+READERS = [zipfile, json.decoder, torch._weights_only_unpickler, torch.serialization, torch._utils]
+READERS += map(importlib.import_module, ("numpy.lib._format_impl", "PIL.PngImagePlugin", "PIL.TiffImagePlugin"))
+
+
+def instrument(module):
+    """Coverage of a module that is imported already."""
+    own = [x for x in vars(module).values() if getattr(x, "__module__", None) == module.__name__]
+    methods = [x for cls in own if inspect.isclass(cls) for x in vars(cls).values()]
+    for function in filter(inspect.isfunction, own + methods):
+        atheris.instrument_func(function)
 
 
 def mutator(mutate):
@@ -37,7 +42,9 @@ def mutator(mutate):
 def main(name, arguments):
     warnings.simplefilter("ignore")  # damaged pictures make Pillow warn
     target = TARGETS[name]
-    with atheris.instrument_imports(include=INSTRUMENTED):
+    for module in READERS:
+        instrument(module)
+    with atheris.instrument_imports(include=PROJECT):
         fuzz_one = target.function_of_bytes()
     options = {"custom_mutator": mutator(target.mutate)} if target.mutate else {}
     atheris.Setup([name, *arguments], fuzz_one, **options)
