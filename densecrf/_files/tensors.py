@@ -28,9 +28,9 @@ def load_tensors(path: Path) -> Any:
         return torch.load(path, map_location="cpu", weights_only=True)
     except (FileError, MemoryError):
         raise
-    except OSError as error:
-        raise FileError(path, reason_of(error)) from error
     except Exception as error:  # there is no end to what damaged files make torch raise
+        if isinstance(error, OSError) and error.filename is not None:  # of the system, and not of a place in the file
+            raise FileError(path, reason_of(error)) from error
         raise FileError(path, f"damaged, or not what its name says ({reason_of(error)})") from error
 
 
