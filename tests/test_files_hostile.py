@@ -6,6 +6,7 @@ import pickle
 import sys
 import time
 import zipfile
+import zlib
 
 import numpy as np
 import pytest
@@ -205,3 +206,14 @@ def test_a_source_with_any_characters_comes_back(tmp_path):
     parameters = densecrf.Parameters(4.0, 67.0, 3.0, source='a\x7f\x01\u2028"\\b')
     parameters.write(tmp_path / "a.toml")
     assert densecrf.Refiner(preset=tmp_path / "a.toml").preset == parameters
+
+
+def test_a_png_that_claims_more_rows_than_its_bytes_could_hold_is_cut_off(tmp_path):
+    stream = io.BytesIO()
+    Image.fromarray(np.zeros(SIZE, np.uint8)).save(stream, "PNG")
+    content = bytearray(stream.getvalue())
+    content[20:24] = (2**23).to_bytes(4, "big")  # the height, in the header's chunk
+    content[29:33] = zlib.crc32(content[12:29]).to_bytes(4, "big")
+    (tmp_path / "a.png").write_bytes(content)
+    with pytest.raises(FileError, match="cut off: 8388608 x 7 pixels need more bytes than there are"):
+        _files.read_labels(tmp_path / "a.png", _files.Reading())

@@ -21,6 +21,8 @@ DEEP = ("I", "F")  # more than eight bits: I, I;16, I;16B, F
 # Whatever a file is called, Pillow goes by its content; for PostScript it would start another program.
 FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "TIFF", "PPM", "GIF", "JPEG2000", "TGA")
 
+MOST_UNPACKED = 1032  # bytes of one packed by deflate
+
 
 def require_pillow(path: Path) -> None:
     """Raises a `FileError` where Pillow is not installed, about a file that cannot be read or written without it."""
@@ -40,9 +42,12 @@ def opened(path: Path, most: int | None = None) -> Iterator[Image]:
 
     try:
         with Image.open(path, formats=FORMATS) as picture:
-            if most is not None and picture.width * picture.height > most:
-                size = f"{picture.height} x {picture.width}"
+            size, pixels = f"{picture.height} x {picture.width}", picture.width * picture.height
+            if most is not None and pixels > most:
                 raise FileError(path, f"{size} pixels, more than the {most} that there can be")
+            # Rows that are missing are black for Pillow, so a few bytes could claim any number of them.
+            if picture.format == "PNG" and pixels > 8 * MOST_UNPACKED * path.stat().st_size:
+                raise FileError(path, f"cut off: {size} pixels need more bytes than there are")
             yield picture
     except (FileError, MemoryError):
         raise
