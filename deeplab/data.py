@@ -31,7 +31,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from densecrf._files import FileError
-from densecrf._files.pictures import opened
+from densecrf._files.pictures import opened, require_rows
 from densecrf.data import VOC_LABELS
 
 VOID = 255
@@ -143,6 +143,7 @@ class DataSet:
     def __getitem__(self, i: int) -> Sample:
         image_path, label_path = self._paths(self.names[i])
         with opened(image_path) as file:
+            require_rows(image_path, file)
             image = np.array(file.convert("RGB"))
         labels = self._class_of[_indices(label_path)]
         if labels.shape != image.shape[:2]:
@@ -242,6 +243,7 @@ def _indices(path: Path) -> NDArray[np.uint8]:
     with opened(path) as file:
         if file.mode not in ("P", "L"):
             raise FileError(path, f"labels must be 8-bit PNGs, palette or grey; this one's mode is {file.mode}")
+        require_rows(path, file)
         return np.array(file)
 
 

@@ -42,12 +42,9 @@ def opened(path: Path, most: int | None = None) -> Iterator[Image]:
 
     try:
         with Image.open(path, formats=FORMATS) as picture:
-            size, pixels = f"{picture.height} x {picture.width}", picture.width * picture.height
-            if most is not None and pixels > most:
+            if most is not None and picture.width * picture.height > most:
+                size = f"{picture.height} x {picture.width}"
                 raise FileError(path, f"{size} pixels, more than the {most} that there can be")
-            # Rows that are missing are black for Pillow, so a few bytes could claim any number of them.
-            if picture.format == "PNG" and pixels > 8 * MOST_UNPACKED * path.stat().st_size:
-                raise FileError(path, f"cut off: {size} pixels need more bytes than there are")
             yield picture
     except (FileError, MemoryError):
         raise
@@ -55,6 +52,16 @@ def opened(path: Path, most: int | None = None) -> Iterator[Image]:
         raise FileError(path, "not a picture of a kind that Pillow knows, or a damaged one") from None
     except Exception as error:  # there is no end to what damaged files make Pillow raise
         raise FileError(path, reason_of(error)) from error
+
+
+def require_rows(path: Path, picture: Image) -> None:
+    """Raises a `FileError` where a PNG claims more than its bytes can hold: missing rows are black for Pillow.
+
+    To be asked before it is decoded.
+    """
+    if picture.format == "PNG" and picture.width * picture.height > 8 * MOST_UNPACKED * path.stat().st_size:
+        size = f"{picture.height} x {picture.width}"
+        raise FileError(path, f"cut off: {size} pixels need more bytes than there are")
 
 
 def read_image(path: str | Path, most: int | None = None) -> NDArray[np.uint8]:
@@ -78,4 +85,5 @@ def read_image(path: str | Path, most: int | None = None) -> NDArray[np.uint8]:
             raise FileError(
                 from_file, f"more than eight bits a channel (mode {picture.mode}); convert it to 8 bits first"
             )
+        require_rows(from_file, picture)
         return np.array(ImageOps.exif_transpose(picture).convert("RGB"))

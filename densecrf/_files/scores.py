@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from densecrf import _check, _core
 from densecrf._files.arrays import ARRAYS, MOST_VALUES, TENSORS, read_array
 from densecrf._files.errors import FileError
-from densecrf._files.pictures import DEEP, opened
+from densecrf._files.pictures import DEEP, opened, require_rows
 from densecrf._unary import unary_from_labels
 
 PICTURES = (".png", ".bmp", ".gif", ".jpg", ".jpeg", ".tif", ".tiff", ".webp")
@@ -203,6 +203,7 @@ def _picture_values(
             raise FileError(path, f"labels have a palette and masks are grey; this has {what} (mode {picture.mode})")
         if size is not None:
             _check_fits(path, (picture.height, picture.width), size)  # before it is decoded
+        require_rows(path, picture)
         values = np.array(picture if picture.mode != "1" else picture.convert("L"))
         return values, picture.mode == "1" or (picture.mode == "L" and _is_mask(path, values, reading))
 
