@@ -30,7 +30,7 @@ from typing import Literal, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from densecrf._files import FileError
+from densecrf._files import FileError, printable
 from densecrf._files.pictures import opened, require_rows
 from densecrf.data import VOC_LABELS
 
@@ -254,6 +254,8 @@ def _missing(path: Path, root: Path, layout: _Layout) -> FileNotFoundError:
     there = sorted(entry.name for entry in folder.iterdir())
     found = ", ".join(there[:5]) + f" and {len(there) - 5} more" * (len(there) > 5) or "nothing"
     return FileNotFoundError(
-        f"deeplab.open_data: {path} is missing or empty; {layout.kind!r} needs, in {root}, files such as {expected}; "
-        f"{folder} has {found}"
+        printable(  # names in lists may be anything
+            f"deeplab.open_data: {path} is missing or empty; {layout.kind!r} needs, in {root}, files such as "
+            f"{expected}; {folder} has {found}"
+        )
     )
