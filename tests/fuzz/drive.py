@@ -13,7 +13,7 @@ import torch  # and all that it imports, before anything is instrumented: it wou
 from fuzz import mutators
 from fuzz.targets import TARGETS
 
-PROJECT = ["densecrf", "deeplab", "tomllib"]
+PROJECT = ["densecrf", "deeplab", "fuzz", "tomllib"]
 # What it reads with, where that is Python.
 READERS = [zipfile, json.decoder, torch._weights_only_unpickler, torch.serialization, torch._utils]
 READERS += map(importlib.import_module, ("numpy.lib._format_impl", "PIL.PngImagePlugin", "PIL.TiffImagePlugin"))
