@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <stdexcept>
 #include <vector>
 
 namespace densecrf {
@@ -15,9 +16,14 @@ constexpr float kLn2 = 0.6931471806f;
 struct Grid {
     std::vector<int64_t> shape;
 
+    // Throws std::invalid_argument where a size is none: every loop over points relies on this number.
     int64_t points() const {
         int64_t n = 1;
-        for (int64_t s : shape) n *= s;
+        for (int64_t s : shape) {
+            if (s < 1 || n > INT64_MAX / s)
+                throw std::invalid_argument("a grid has sizes of at least 1, and fewer than 2^63 points");
+            n *= s;
+        }
         return n;
     }
 };
@@ -80,6 +86,11 @@ struct Inference {
     float damping = 0;             // share of the marginals before that an iteration keeps
     float label_tolerance = 0;     // labels below it everywhere are not filtered; 0 filters all
     float tolerance = 0;           // stop when no marginal moves by more; 0 runs every iteration
+
+    // Throws std::invalid_argument where the number of iterations is none.
+    void require_iterations() const {
+        if (iterations < 0) throw std::invalid_argument("iterations must be at least 0");
+    }
 };
 
 }  // namespace densecrf

@@ -61,7 +61,15 @@ struct OneLane {
     DENSECRF_HD Int equal(Int a, Int b) { return -static_cast<Int>(a == b); }
     DENSECRF_HD Float select(Int mask, Float a, Float b) { return mask ? a : b; }
     DENSECRF_HD Int select(Int mask, Int a, Int b) { return mask ? a : b; }
-    DENSECRF_HD Int to_int(Float x) { return static_cast<Int>(x); }
+    // Pictures on a device are looked at while their lattice is built, so this meets NaN: defined there, but not
+    // here.
+    DENSECRF_HD Int to_int(Float x) {
+#if defined(__CUDA_ARCH__)
+        return static_cast<Int>(x);
+#else
+        return x > -0x1p30f && x < 0x1p30f ? static_cast<Int>(x) : 0;
+#endif
+    }
     DENSECRF_HD Float to_float(Int x) { return static_cast<Float>(x); }
 };
 

@@ -15,7 +15,7 @@ import deeplab
 from deeplab import config, weights
 from deeplab.data import DataSet, kinds, open_data
 from deeplab.scores import NetworkScores, Scorer, StoredScores, Views
-from densecrf._text import printable
+from densecrf._text import printable_lines
 
 Item = TypeVar("Item")
 
@@ -38,13 +38,8 @@ def run(command: Callable[[argparse.Namespace], int], parser: argparse.ArgumentP
     try:
         return command(options)
     except (OSError, ValueError) as error:
-        print(f"{parser.prog}: {said(error)}", file=sys.stderr)
+        print(f"{parser.prog}: {printable_lines(error)}", file=sys.stderr)
         return 2
-
-
-def said(words: object) -> str:
-    """Lines for a terminal: names of files and classes may be anybody's."""
-    return "\n".join(map(printable, str(words).split("\n")))
 
 
 def progress(items: Iterable[Item], total: int, what: str) -> Iterator[Item]:

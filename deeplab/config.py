@@ -17,7 +17,8 @@ from pathlib import Path
 from typing import Annotated, Any, NamedTuple, TypeVar, get_type_hints
 
 import deeplab
-from densecrf import _toml
+from densecrf._files import read_toml, reason_of
+from densecrf._text import printable
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -37,7 +38,7 @@ class Rule(NamedTuple):
 
 
 def _is_whole(x: Any) -> bool:
-    return isinstance(x, int) and not isinstance(x, bool)
+    return isinstance(x, int) and not isinstance(x, bool) and abs(x) < 2**63  # as TOML has it; tomllib reads any
 
 
 def _is_number(x: Any) -> bool:
@@ -213,13 +214,13 @@ def read(name: str | Path, overrides: Sequence[str] = ()) -> Config:
     if not path.is_file():
         raise FileNotFoundError(f"no file {str(name)!r}, and no experiment; there are {', '.join(published())}")
     try:
-        tables = _toml.read(path)
+        tables = read_toml(path)
         for override in overrides:
             _put(tables, override)
         config = _table(Config, tables, "")
         _check_together(config)
-    except ValueError as error:  # tomllib's is one too
-        raise ValueError(f"{path}: {error}") from error
+    except ValueError as error:
+        raise ValueError(f"{path}: {printable(reason_of(error))}") from error
     return config
 
 

@@ -29,9 +29,10 @@ from typing import Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
-from densecrf._files.pictures import FORMATS
+from densecrf._files import FileError
+from densecrf._files.pictures import opened, require_rows
+from densecrf._text import printable
 from densecrf.data import VOC_LABELS
 
 VOID = 255
@@ -142,7 +143,8 @@ class DataSet:
 
     def __getitem__(self, i: int) -> Sample:
         image_path, label_path = self._paths(self.names[i])
-        with Image.open(image_path, formats=FORMATS) as file:
+        with opened(image_path) as file:
+            require_rows(image_path, file)
             image = np.array(file.convert("RGB"))
         labels = self._class_of[_indices(label_path)]
         if labels.shape != image.shape[:2]:
@@ -239,9 +241,10 @@ def _lines(path: Path) -> list[str]:
 
 def _indices(path: Path) -> NDArray[np.uint8]:
     """What is stored in a PNG: the index of a colour, not the colour."""
-    with Image.open(path, formats=FORMATS) as file:
+    with opened(path) as file:
         if file.mode not in ("P", "L"):
-            raise ValueError(f"deeplab.data: labels must be 8-bit PNGs, palette or grey; {path} is {file.mode}")
+            raise FileError(path, f"labels must be 8-bit PNGs, palette or grey; this one's mode is {file.mode}")
+        require_rows(path, file)
         return np.array(file)
 
 
@@ -252,6 +255,8 @@ def _missing(path: Path, root: Path, layout: _Layout) -> FileNotFoundError:
     there = sorted(entry.name for entry in folder.iterdir())
     found = ", ".join(there[:5]) + f" and {len(there) - 5} more" * (len(there) > 5) or "nothing"
     return FileNotFoundError(
-        f"deeplab.open_data: {path} is missing or empty; {layout.kind!r} needs, in {root}, files such as {expected}; "
-        f"{folder} has {found}"
+        printable(  # names in lists may be anything
+            f"deeplab.open_data: {path} is missing or empty; {layout.kind!r} needs, in {root}, files such as "
+            f"{expected}; {folder} has {found}"
+        )
     )

@@ -23,6 +23,7 @@ from deeplab.metrics import Confusion, trimap_curve
 from deeplab.scores import Scorer
 from densecrf import Preset
 from densecrf._parameters import resolve
+from densecrf._text import printable_lines
 
 DESCRIPTION = """\
 Measure a network on a data set, before and after the CRF.
@@ -78,7 +79,7 @@ def _run(options: argparse.Namespace) -> int:
     data = commands.data_of(options).subset(slice(options.limit))
     measured = evaluate(data, commands.scorer_of(options, data), preset, options.out)
     rows = table(measured, data.class_names)
-    print(commands.said(text(rows)))
+    print(printable_lines(text(rows)))
     if options.out:
         write_csv(options.out / "results.csv", rows)
         write_trimaps(options.out, data)

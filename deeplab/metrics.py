@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from deeplab.data import VOID, Borders
-from densecrf import _check, _core
+from densecrf import _check
 from densecrf._confusion import Confusion, cells, counted
 
 __all__ = ["Confusion", "trimap", "trimap_confusions", "trimap_curve"]
@@ -115,7 +115,7 @@ def _widths(widths: Sequence[int], n_classes: int) -> list[int]:
     if not given:
         raise ValueError(f"trimap: widths must be a list of widths, got {_check.shown(widths)}")
     checked = [_check.integer("trimap", "widths", width, 0) for width in given]
-    _core.require_memory(min(2 * 8 * (max(checked) + 1) * n_classes**2, 1 << 62))
+    _check.room(2 * 8 * (max(checked) + 1) * n_classes**2)
     return checked
 
 

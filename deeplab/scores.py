@@ -6,7 +6,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -15,6 +15,7 @@ from torch import Tensor
 
 from deeplab.crf import CANVAS, network_input
 from deeplab.parts import Network, resize
+from densecrf import _files
 
 LEAST = 1e-30  # under the logarithm: nothing is impossible
 
@@ -137,28 +138,19 @@ class StoredScores:
         path = self._path(name)
         if path is None:
             raise ValueError(f"{self.folder} has no {name}.npy")
-        scores = torch.from_numpy(_array(path)).to(self.device, torch.float32)
+        found = _files.read_array(path).values
         height, width = image.shape[:2]
-        if scores.ndim != 3 or scores.shape[1] > height or scores.shape[2] > width:
+        if found.ndim != 3 or found.size == 0 or found.shape[1] > height or found.shape[2] > width:
             raise ValueError(
-                f"{path} is {tuple(scores.shape)}; it must be (classes, height, width), and no larger than the "
+                f"{path} is {tuple(found.shape)}; it must be (classes, height, width), and no larger than the "
                 f"picture, which is {height} x {width}"
             )
+        scores = torch.from_numpy(found.astype(np.float32)).to(self.device)
         return scores if scores.shape[1:] == (height, width) else resize(scores[None], (height, width))[0]
 
     def _path(self, name: str) -> Path | None:
         paths = [self.folder / f"{name}{suffix}" for suffix in (".npy", ".npz")]
         return next((path for path in paths if path.is_file()), None)
-
-
-def _array(path: Path) -> NDArray[Any]:
-    found = np.load(path)
-    if isinstance(found, np.ndarray):
-        return found
-    with found:
-        if len(found.files) != 1:
-            raise ValueError(f"{path} holds {len(found.files)} arrays; it must be one")
-        return np.asarray(found[found.files[0]])
 
 
 def store(scorer: Scorer, folder: Path, name: str, image: NDArray[np.uint8]) -> None:

@@ -20,6 +20,7 @@ from deeplab.metrics import Confusion
 from deeplab.scores import Scorer, StoredScores, store
 from densecrf._build import default_threads
 from densecrf._parameters import Parameters
+from densecrf._text import printable_lines
 
 DESCRIPTION = """\
 Find the CRF's parameters: those with the largest mean IoU on some pictures of a data set.
@@ -118,7 +119,7 @@ def _run(options: argparse.Namespace) -> int:
     preset = replace(_with(fixed, best), source=source)
     preset.write(options.out / "preset.toml")
     plots.surface(options.out / "surface.png", found, best)
-    print(commands.said(_words(preset, grid, options.out)))
+    print(printable_lines(_words(preset, grid, options.out)))
     return 0
 
 
@@ -185,16 +186,22 @@ class Journal:
 
     Attributes:
         found: what was in the file at first, and what was added.
+
+    Raises:
+        ValueError: there is such a file, and it holds something else.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        head = "w1,sigma_alpha,sigma_beta,mean_iou\n"
-        lines = path.read_text().splitlines(keepends=True) if path.exists() else [head]
-        whole = [line for line in lines if line.endswith("\n")]  # the last may be torn
-        path.write_text("".join(whole))
-        rows = (tuple(map(float, line.split(","))) for line in whole[1:])
-        self.found: Found = {(w1, alpha, beta): iou for w1, alpha, beta, iou in rows}
+        head = b"w1,sigma_alpha,sigma_beta,mean_iou\n"
+        lines = path.read_bytes().splitlines(keepends=True) if path.exists() else [head]
+        whole = [line for line in lines if line.endswith(b"\n")] or [head]  # the last may be torn
+        rows = (tuple(map(float, line.split(b","))) for line in whole[1:])
+        try:
+            self.found: Found = {(w1, alpha, beta): iou for w1, alpha, beta, iou in rows}
+        except ValueError as error:
+            raise ValueError(f"{path}: not the settings of a search ({error}); remove it to search anew") from error
+        path.write_bytes(b"".join(whole))
 
     def add(self, setting: Setting, iou: float) -> None:
         """Notes a setting that is done."""

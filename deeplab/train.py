@@ -9,9 +9,9 @@ from pathlib import Path
 
 import torch.distributed
 
-from deeplab import commands
 from deeplab.config import PUBLISHED, keys, published, read
 from deeplab.training import Training, join, train
+from densecrf._text import printable_lines
 
 DESCRIPTION = """\
 Trains a network with stochastic gradient descent, as one of the papers did or as a file says.
@@ -55,7 +55,7 @@ def main(argv: list[str]) -> int:
         train(training, out)
         status = 0
     except (FloatingPointError, OSError, ValueError) as error:
-        print(f"python -m deeplab train: {commands.said(error)}", file=sys.stderr)
+        print(f"python -m deeplab train: {printable_lines(error)}", file=sys.stderr)
     except KeyboardInterrupt:
         print("\npython -m deeplab train: stopped; --resume goes on from the last checkpoint", file=sys.stderr)
     finally:

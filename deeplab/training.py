@@ -29,6 +29,9 @@ from deeplab.data import open_data
 from deeplab.logs import Log
 from deeplab.losses import TrainingLoss
 from deeplab.policies import freeze, learning_rate, parameter_groups
+from densecrf import _files
+
+PARTS = {"state_dict", "optimiser", "scaler", "iteration", "config"}  # of a checkpoint
 
 # What may change when a run is resumed, because its result does not depend on it: a data set may have moved.
 FREE = {"root", "checkpoint_every", "workers", "tensorboard"}
@@ -126,9 +129,11 @@ class Training:
         """Goes back to a checkpoint.
 
         Raises:
-            ValueError: it is of a run with another configuration.
+            ValueError: it is damaged, no checkpoint, or of a run with another configuration.
         """
-        state = torch.load(path, map_location="cpu", weights_only=True)
+        state = _files.load_tensors(path)
+        if not isinstance(state, dict) or not set(state) >= PARTS or not isinstance(state["config"], dict):
+            raise _files.FileError(path, "not a checkpoint of this program")
         now, then = _fixed(self.config), state["config"]
         if changed := [f"{key} was {then.get(key)!r} and is {now[key]!r}" for key in now if now[key] != then.get(key)]:
             raise ValueError(f"--resume: {path} is of another run: {'; '.join(changed)}")

@@ -21,7 +21,8 @@ from torch import Tensor, nn
 from deeplab import caffemodel, vgg
 from deeplab.deeplab_v1 import BRANCHES
 from deeplab.deeplab_v2 import MultiScale
-from densecrf._files.pickles import require_shallow
+from densecrf import _files
+from densecrf._text import printable_lines
 
 __all__ = ["load"]
 
@@ -87,6 +88,7 @@ CONVOLUTIONS = {"fc6.weight": FC6, "fc6.bias": FC6[:1], "fc7.weight": FC7, "fc7.
 # DeconvNet's norms: a scale and a shift, into which its file for inference has worked mean and variance.
 FOLDED = re.compile(r"(de)?bn\d_\d|bnfc[67]|fc6-deconv-bn")
 
+MOST_OF_A_FIRST_LAYER = 2**20  # numbers; ResNet-101 has 64 x 3 x 7 x 7
 RGB_STD = (0.229, 0.224, 0.225)  # by which torchvision divides, after 255
 
 COUNTER = "num_batches_tracked"  # missing from older files, and read by nothing here
@@ -131,7 +133,8 @@ def load(network: nn.Module, path: str | Path, *, skip: Sequence[str] = (), bgr:
         kept = _kept((*shapes, *found), skip, classifier)
         weights = _checked(found, shapes, kept, classifier)
     except ValueError as error:
-        raise ValueError(f"deeplab.weights.load: {path}: {error}") from error
+        reason = error.fact if isinstance(error, _files.FileError) else printable_lines(error)
+        raise ValueError(f"deeplab.weights.load: {path}: {reason}") from error
     inner.load_state_dict(weights, strict=False)
     return [name for name in shapes if name not in weights]
 
@@ -152,15 +155,17 @@ def _read(path: Path) -> Mapping[str, Tensor]:
 
 def _from_torch(path: Path) -> Mapping[str, Tensor]:
     try:
-        require_shallow(path)
-        content = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # there is no end to what damaged files raise
-        raise ValueError(f"damaged, or a PyTorch file of more than tensors ({type(error).__name__})") from error
+        content = _files.load_tensors(path)
+    except _files.FileError as error:
+        reason = type(error.__cause__).__name__ if error.__cause__ else error.fact  # torch's own words fill a page
+        raise ValueError(f"damaged, or a PyTorch file of more than tensors ({reason})") from error
     for key in ("model_state_dict", "state_dict"):  # of checkpoints, such as wkentaro's
         if isinstance(content, dict) and key in content:
             content = content[key]
     if not isinstance(content, dict) or not all(isinstance(x, Tensor) for x in content.values()):
         raise ValueError("a PyTorch file, but not of named tensors (a state_dict)")
+    for x in content.values():
+        _files.require_plain(path, x)
     return {str(name): x for name, x in content.items()}
 
 
@@ -196,13 +201,18 @@ def _found(file: Mapping[str, Tensor], shapes: Shapes, bgr: bool) -> Found:
     for source, name in names.items():
         module, _, parameter = name.rpartition(".")
         tensor = file[source]
-        if torchvision and not bgr and name in ("features.0.weight", "conv1.weight") and tensor.shape[1:2] == (3,):
+        if torchvision and not bgr and name in ("features.0.weight", "conv1.weight") and _sees_colours(tensor):
             # From RGB / 255 / std to BGR.
             tensor = (tensor / (255 * torch.tensor(RGB_STD)[:, None, None])).flip(1)
         if parameter != COUNTER:
             for target in _targets(module, shapes):
                 found[f"{target}.{parameter}"][source] = tensor
     return found
+
+
+def _sees_colours(tensor: Tensor) -> bool:
+    """Whether it may be a convolution of red, green and blue; others stay as they are, not to fit."""
+    return tensor.ndim == 4 and tensor.shape[1] == 3 and tensor.numel() < MOST_OF_A_FIRST_LAYER
 
 
 def _targets(module: str, shapes: Shapes) -> list[str]:

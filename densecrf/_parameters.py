@@ -21,10 +21,12 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
-from densecrf import _check, _toml
+from densecrf import _check
 from densecrf._device import check, fetch, send
+from densecrf._files import read_toml, reason_of
 from densecrf._presets import Preset, presets
 from densecrf._refine import refine
+from densecrf._text import printable
 from densecrf.terms import NORMALIZATIONS, Bilateral, Gaussian, Normalization, Term
 
 _ABOUT = "CRF parameters"  # in messages
@@ -181,11 +183,12 @@ def _read(name: str) -> Parameters:
         known = ", ".join(presets)
         raise ValueError(f"no CRF parameters {_check.shown(name)}: it must be a TOML file or one of {known}")
     try:
-        found = _toml.read(Path(name))
+        found = read_toml(Path(name))
         _check_names(found)
         return Parameters(**found)
     except (TypeError, ValueError) as error:
-        raise ValueError(f"{name}: not a file of CRF parameters, which has {', '.join(NAMES)}: {error}") from error
+        reason = printable(reason_of(error))
+        raise ValueError(f"{name}: not a file of CRF parameters, which has {', '.join(NAMES)}: {reason}") from error
 
 
 def _is_file(name: str) -> bool:

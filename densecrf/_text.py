@@ -12,3 +12,8 @@ def printable(text: object) -> str:
     return "".join(
         letter if letter.isprintable() else letter.encode("unicode_escape").decode("ascii") for letter in str(text)
     )
+
+
+def printable_lines(text: object) -> str:
+    """The same of text of several lines, which stay lines."""
+    return "\n".join(map(printable, str(text).split("\n")))

@@ -2,6 +2,7 @@
 
 import csv
 import dataclasses
+import json
 import os
 import queue
 import signal
@@ -124,6 +125,17 @@ def test_records_survive_a_line_that_a_failing_machine_has_cut(folder):
     (journal,) = (folder / "out" / ".densecrf").glob("*.jsonl")
     with journal.open("a") as file:
         file.write('{"name": "c", "err')
+    batch.run(data_sets.options(folder))
+    assert [row["changed"] != "" for row in table(folder).values()] == [True] * 5
+
+
+@pytest.mark.parametrize("line", ["1", '"text"', "[" * 5000, '{"name": ["a"]}', '{"changed": NaN}', '{"when": "now"}'])
+def test_a_line_of_a_journal_that_is_no_record_stops_no_report(folder, line):
+    batch.run(data_sets.options(folder, limit=2))
+    (journal,) = (folder / "out" / ".densecrf").glob("*.jsonl")
+    record = json.loads(journal.read_text().split("\n")[1])
+    found = json.dumps(record | json.loads(line)) if line.startswith("{") else line
+    journal.write_text(journal.read_text() + found + "\n")
     batch.run(data_sets.options(folder))
     assert [row["changed"] != "" for row in table(folder).values()] == [True] * 5
 

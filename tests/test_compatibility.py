@@ -249,3 +249,10 @@ def test_strong_repulsion_and_attraction_stay_distributions():
     assert np.isfinite(q).all()
     assert_allclose(q.sum(axis=0), 1, rtol=0, atol=1e-5)
     assert q.min() >= 0
+
+
+@pytest.mark.parametrize("labels", [3, 9, 30])
+def test_labels_that_all_repel_each_other_are_still_as_likely_as_certain(labels):
+    shape, weight = (5, 9), np.full((labels, labels), -200.0)
+    q = DenseCRF(shape, labels, [Gaussian(3, weight, normalization="none")]).infer(np.zeros((labels, *shape)), 3)
+    assert_allclose(q, 1 / labels, rtol=1e-5)

@@ -228,6 +228,19 @@ def test_a_run_is_neither_overwritten_nor_resumed_as_another(arguments, capsys):
     assert capsys.readouterr().err.rstrip().endswith("is of another run: solver.batch was 4 and is 2")
 
 
+def test_a_checkpoint_that_is_damaged_is_said_to_be_so(arguments, capsys):
+    run = arguments("run")
+    trained(run)
+    checkpoint = Path(run[2]) / "checkpoint.pt"
+    whole = checkpoint.read_bytes()
+    torch.save({"state_dict": {}}, checkpoint)
+    assert train.main([*run, "--resume"]) == 2
+    assert "checkpoint.pt: not a checkpoint of this program" in capsys.readouterr().err
+    checkpoint.write_bytes(whole[:-100])
+    assert train.main([*run, "--resume"]) == 2
+    assert "checkpoint.pt: damaged" in capsys.readouterr().err
+
+
 def test_a_loss_that_is_not_finite_ends_the_run(arguments, capsys):
     assert train.main(arguments("run", "solver.base_lr=1e30")) == 1
     assert "solver.base_lr may be too high" in capsys.readouterr().err

@@ -186,3 +186,31 @@ def test_another_file_is_told_to_be_one(complaint, name):
 def test_a_missing_file_is_an_error_of_its_own(network, tmp_path):
     with pytest.raises(FileNotFoundError):
         weights.load(network, tmp_path / "missing.pth")
+
+
+ODD = {
+    "sparse": lambda: torch.sparse_coo_tensor([[0], [0], [0], [0]], [1.0], (64, 3, 3, 3), check_invariants=True),
+    "without numbers": lambda: torch.zeros(64, 3, 3, 3, device="meta"),
+    "complex": lambda: torch.zeros(64, 3, 3, 3, dtype=torch.complex64),
+}
+
+
+@pytest.mark.parametrize("kind", ODD)
+def test_tensors_of_other_kinds_than_numbers_side_by_side_are_refused(complaint, kind):
+    assert complaint({"conv1_1.weight": ODD[kind]()}).startswith("its tensors must be dense and of real numbers")
+
+
+def test_a_first_layer_that_claims_terabytes_does_not_fit(complaint, state):
+    del state["conv1_1.weight"]
+    state["features.0.weight"] = torch.zeros(1).expand(2**40, 3, 5, 5)
+    assert "(1099511627776, 3, 5, 5) in the file" in complaint(state)
+
+
+def test_a_file_that_was_packed_is_refused_unopened(complaint):
+    with zipfile.ZipFile(io.BytesIO(saved({"fc8.weight": torch.zeros(3)}))) as plain:
+        members = {name: plain.read(name) + bytes(2**16) for name in plain.namelist()}
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as packed:
+        for name, content in members.items():
+            packed.writestr(name, content)
+    assert "compressed, which torch's files are not" in complaint(file.getvalue())

@@ -6,6 +6,7 @@ import pickle
 import sys
 import time
 import zipfile
+import zlib
 
 import numpy as np
 import pytest
@@ -14,6 +15,7 @@ Image = pytest.importorskip("PIL.Image")
 
 from made_files import SIZE, header, probabilities  # noqa: E402
 
+import densecrf  # noqa: E402
 from densecrf import _files  # noqa: E402
 from densecrf._files import FileError, arrays  # noqa: E402
 
@@ -144,3 +146,74 @@ def test_without_torch_its_files_say_what_to_install(tmp_path, monkeypatch):
     (tmp_path / "a.pt").write_bytes(b"")
     with pytest.raises(FileError, match=r'pip install "densecrf\[torch\]"'):
         _files.read_probs(tmp_path / "a.pt", SIZE)
+
+
+# ---- what fuzzing has found -------------------------------------------------------------------------------------
+
+
+def test_a_sparse_tensor_is_refused_before_it_says_where_to_write(tmp_path, torch):
+    sparse = torch.sparse_coo_tensor([[0], [0], [0]], [1.0], (3, *SIZE), check_invariants=True)
+    torch.save(sparse, tmp_path / "a.pt")
+    with pytest.raises(FileError, match="must be dense and of real numbers"):
+        _files.read_probs(tmp_path / "a.pt", SIZE)
+
+
+def test_a_header_of_thousands_of_signs_is_damage_and_no_lack_of_memory(tmp_path):
+    text = b"-" * 9000 + b"1"
+    (tmp_path / "a.npy").write_bytes(b"\x93NUMPY\x01\x00" + len(text).to_bytes(2, "little") + text)
+    with pytest.raises(FileError, match="damaged: its header describes no array"):
+        _files.read_probs(tmp_path / "a.npy", SIZE)
+
+
+def test_what_a_file_calls_its_arrays_can_be_shown_anywhere(tmp_path, torch):
+    torch.save({"a\ud800": torch.zeros(2, *SIZE), "b\x1b[2J": torch.zeros(2, *SIZE)}, tmp_path / "a.pt")
+    with pytest.raises(FileError) as error:
+        _files.read_probs(tmp_path / "a.pt", SIZE)
+    assert r"the arrays a\ud800, b\x1b[2J" in str(error.value)
+
+
+def test_scores_beyond_what_can_be_stretched_are_refused(tmp_path):
+    np.save(tmp_path / "a.npy", np.array([[[3e38, -3e38]], [[0, 0]]], np.float32))
+    with pytest.raises(FileError, match=r"its scores, -3e\+38 to 3e\+38, are beyond 1e\+30"):
+        _files.read_probs(tmp_path / "a.npy", SIZE, logits=True)
+
+
+@pytest.mark.parametrize("label", [-1, 2**40])
+def test_labels_that_nobody_could_count_are_refused(tmp_path, label):
+    labels = np.zeros(SIZE, np.int64)
+    labels[0, 0] = label
+    np.save(tmp_path / "a.npy", labels)
+    with pytest.raises(FileError, match=f"its labels, .*{label}.*, must be 0 to 4095"):
+        _files.read_labels(tmp_path / "a.npy", _files.Reading())
+
+
+SETTINGS = {
+    "lists": ("w1 = " + "[" * 5000, "nested too deeply"),
+    "tables": ("a = " + "{a = " * 5000, "nested too deeply"),
+    "a key": ("a." * 30000 + "b = 1", "more than 200 dots"),
+    "a long file": ("# " + "x" * 2**16, "more than 64 KiB"),
+}
+
+
+@pytest.mark.parametrize(("text", "words"), SETTINGS.values(), ids=SETTINGS)
+def test_settings_without_end_are_no_settings(tmp_path, text, words):
+    (tmp_path / "a.toml").write_text(text)
+    with pytest.raises(ValueError, match=words):
+        densecrf.Refiner(preset=tmp_path / "a.toml")
+
+
+def test_a_source_with_any_characters_comes_back(tmp_path):
+    parameters = densecrf.Parameters(4.0, 67.0, 3.0, source='a\x7f\x01\u2028"\\b')
+    parameters.write(tmp_path / "a.toml")
+    assert densecrf.Refiner(preset=tmp_path / "a.toml").preset == parameters
+
+
+def test_a_png_that_claims_more_rows_than_its_bytes_could_hold_is_cut_off(tmp_path):
+    stream = io.BytesIO()
+    Image.fromarray(np.zeros(SIZE, np.uint8)).save(stream, "PNG")
+    content = bytearray(stream.getvalue())
+    content[20:24] = (2**23).to_bytes(4, "big")  # the height, in the header's chunk
+    content[29:33] = zlib.crc32(content[12:29]).to_bytes(4, "big")
+    (tmp_path / "a.png").write_bytes(content)
+    with pytest.raises(FileError, match="cut off: 8388608 x 7 pixels need more bytes than there are"):
+        _files.read_labels(tmp_path / "a.png", _files.Reading())

@@ -9,13 +9,15 @@ namespace densecrf::cpu {
 namespace {
 
 // The same for one point, with the largest exponent taken out first: for sums that leave the range of a float.
+// Where all labels repel each other, all of them are less likely than what stands for an absent one.
 void softmax_shifted(int labels, float floor, const float* x, float rest, float* q, int stride) {
-    float largest = rest;
+    const bool has_rest = rest > kAbsent;
+    float largest = has_rest ? rest : x[0];
     for (int l = 0; l < labels; ++l) largest = x[l] > largest ? x[l] : largest;
     F8 e[1] = {max8(broadcast8(rest - largest), broadcast8(floor))};
     exp2_8(e);
     store8(q, e[0]);
-    float sum = q[0];
+    float sum = has_rest ? q[0] : 0.0f;
     for (int l = 0; l < stride; l += 8) {
         e[0] = max8(load8(x + l) - largest, broadcast8(floor));
         exp2_8(e);
@@ -23,6 +25,7 @@ void softmax_shifted(int labels, float floor, const float* x, float rest, float*
     }
     for (int l = 0; l < labels; ++l) sum += q[l];
     for (int l = 0; l < labels; ++l) q[l] /= sum;
+    for (int l = labels; l < stride; ++l) q[l] = 0;
 }
 
 // The sum over the labels of each of eight points [8][stride].

@@ -294,6 +294,7 @@ size_t inference_bytes(const PointOrder& order, const Lattice& lattice, int labe
 
 int infer(const PointOrder& order, const Lattice& lattice, const Unary& unary, const Inference& inference,
           const Execution& execution, float* marginals) {
+    inference.require_iterations();
     const auto labels = static_cast<size_t>(unary.labels), points = static_cast<size_t>(order.points());
     const size_t threads = std::min(execution.threads, order.partitions());
     const size_t scratch = threads * 3 * 4 * kRunLength;  // of an iteration, for each label

@@ -154,6 +154,7 @@ class MeanField {
 
 void infer(const Context& context, const Lattice& lattice, const Unary& unary, const Inference& inference,
            float* marginals, std::vector<int>* iterations, Interrupt* interrupt) {
+    inference.require_iterations();
     MeanField(context, lattice, unary.labels, label_tolerance(lattice, inference), inference.iterations > 0)
         .infer(unary, inference, marginals, iterations, interrupt);
 }

@@ -3,8 +3,8 @@
 Needs Pillow for pictures and torch for torch's files; both are imported when such a file is met.
 """
 
-from densecrf._files.arrays import ARRAYS, TENSORS
-from densecrf._files.errors import FileError
+from densecrf._files.arrays import ARRAYS, TENSORS, read_array
+from densecrf._files.errors import FileError, reason_of
 from densecrf._files.pictures import IMAGES, read_image, require_pillow
 from densecrf._files.results import (
     KINDS,
@@ -28,6 +28,8 @@ from densecrf._files.scores import (
     read_scores,
     stretch,
 )
+from densecrf._files.tables import read_toml
+from densecrf._files.tensors import load_tensors, require_plain
 
 __all__ = [
     "ARRAYS",
@@ -42,11 +44,16 @@ __all__ = [
     "Reading",
     "Scores",
     "kind_for",
+    "load_tensors",
+    "read_array",
     "read_image",
     "read_labels",
     "read_probs",
     "read_scores",
+    "read_toml",
+    "reason_of",
     "require_pillow",
+    "require_plain",
     "require_suffix",
     "stretch",
     "write_labels",

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from densecrf import _check
 from densecrf._files.errors import FileError, reason_of, refuse_pipe
-from densecrf._files.pickles import require_shallow
+from densecrf._files.tensors import load_tensors, require_plain
 
 MOST_VALUES = 2**33  # of one array, where nothing else bounds it: 32 GiB of float32
 
@@ -75,9 +75,14 @@ def _npy(path: Path, stream: BinaryIO, size: int, most: int) -> NDArray[Any]:
     version = npy.read_magic(stream)
     if version not in _HEADERS:
         raise FileError(path, "an array of records, which is none of numbers")
-    shape, _, dtype = _HEADERS[version](stream)
+    try:
+        shape, _, dtype = _HEADERS[version](stream)
+    except MemoryError:  # what Python's parser says of ten thousand signs in a row
+        raise FileError(path, "damaged: its header describes no array") from None
     if dtype.hasobject:
         raise FileError(path, "it holds Python objects, which are not read, because they could run programs")
+    if dtype.kind not in "fiub":  # before its size is believed: a text may claim gigabytes for each of its values
+        raise FileError(path, f"it must hold numbers, not {dtype}")
     if min(shape, default=0) < 0:
         raise FileError(path, f"damaged: an array {shape}")
     values = math.prod(shape)
@@ -91,31 +96,21 @@ def _npy(path: Path, stream: BinaryIO, size: int, most: int) -> NDArray[Any]:
 
 
 def _tensor(path: Path, key: str | None, most: int) -> Found:
-    try:
-        import torch
-    except ImportError:
-        raise FileError(path, 'reading torch\'s files needs torch; pip install "densecrf[torch]"') from None
-    _require_unpacked(path)
-    require_shallow(path)
-    found, chosen = torch.load(path, map_location="cpu", weights_only=True), None
+    found, chosen = load_tensors(path), None
+    import torch
+
     if isinstance(found, dict):
         tensors = {str(name): value for name, value in found.items() if isinstance(value, torch.Tensor)}
         chosen = _chosen(path, list(tensors), key)
         found = tensors[chosen]
     if not isinstance(found, torch.Tensor):
         raise FileError(path, f"it must hold a tensor, or a dict with one, and holds a {type(found).__name__}")
+    require_plain(path, found)
     if found.numel() > most:  # strides of 0 make many of few
         raise FileError(path, f"a tensor {tuple(found.shape)}, more than the {most} values that there can be")
-    plain = found.detach().to_dense()
-    return Found(np.asarray((plain.float() if plain.dtype == torch.bfloat16 else plain).numpy()), chosen)
-
-
-def _require_unpacked(path: Path) -> None:
-    """Raises a `FileError` where a file would unpack to more than it is: torch packs nothing, and unpacks anything."""
-    if zipfile.is_zipfile(path):
-        with zipfile.ZipFile(path) as archive:
-            if sum(entry.file_size for entry in archive.infolist()) > path.stat().st_size:
-                raise FileError(path, "it is compressed, which torch's files are not, and could unpack to any size")
+    _check.room(found.numel() * found.element_size())
+    plain = found.detach().float() if found.dtype == torch.bfloat16 else found.detach()
+    return Found(plain.numpy(), chosen)
 
 
 def _chosen(path: Path, names: list[str], key: str | None) -> str:

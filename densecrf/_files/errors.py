@@ -6,6 +6,8 @@ import os
 import stat
 from pathlib import Path
 
+from densecrf._text import printable
+
 
 class FileError(ValueError):
     """A file cannot be read, or is not what it should be. The message names it and says why.
@@ -17,6 +19,7 @@ class FileError(ValueError):
     """
 
     def __init__(self, path: str | os.PathLike[str], fact: str, flag: str = "") -> None:
+        fact = printable(" ".join(fact.split()))
         super().__init__(path, fact, flag)  # what a pickle is made of
         self.path = Path(path)
         self.fact = fact
@@ -43,6 +46,8 @@ def refuse_pipe(path: Path) -> None:
 
 def reason_of(error: Exception) -> str:
     """What an exception of a library says, on one line and without the name of the file."""
+    if isinstance(error, FileError):
+        return error.reason
     if isinstance(error, OSError) and error.strerror:
         return error.strerror
     return " ".join(str(error).split()) or type(error).__name__

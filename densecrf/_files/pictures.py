@@ -21,6 +21,8 @@ DEEP = ("I", "F")  # more than eight bits: I, I;16, I;16B, F
 # Whatever a file is called, Pillow goes by its content; for PostScript it would start another program.
 FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "TIFF", "PPM", "GIF", "JPEG2000", "TGA")
 
+MOST_UNPACKED = 1032  # bytes of one packed by deflate
+
 
 def require_pillow(path: Path) -> None:
     """Raises a `FileError` where Pillow is not installed, about a file that cannot be read or written without it."""
@@ -53,6 +55,16 @@ def opened(path: Path, most: int | None = None) -> Iterator[Image]:
         raise FileError(path, reason_of(error)) from error
 
 
+def require_rows(path: Path, picture: Image) -> None:
+    """Raises a `FileError` where a PNG claims more than its bytes can hold: missing rows are black for Pillow.
+
+    To be asked before it is decoded.
+    """
+    if picture.format == "PNG" and picture.width * picture.height > 8 * MOST_UNPACKED * path.stat().st_size:
+        size = f"{picture.height} x {picture.width}"
+        raise FileError(path, f"cut off: {size} pixels need more bytes than there are")
+
+
 def read_image(path: str | Path, most: int | None = None) -> NDArray[np.uint8]:
     """A picture ``(H, W, 3)``, uint8, red, green, blue, as the networks see it.
 
@@ -74,4 +86,5 @@ def read_image(path: str | Path, most: int | None = None) -> NDArray[np.uint8]:
             raise FileError(
                 from_file, f"more than eight bits a channel (mode {picture.mode}); convert it to 8 bits first"
             )
+        require_rows(from_file, picture)
         return np.array(ImageOps.exif_transpose(picture).convert("RGB"))

@@ -12,11 +12,12 @@ from numpy.typing import NDArray
 from densecrf import _check, _core
 from densecrf._files.arrays import ARRAYS, MOST_VALUES, TENSORS, read_array
 from densecrf._files.errors import FileError
-from densecrf._files.pictures import DEEP, opened
+from densecrf._files.pictures import DEEP, opened, require_rows
 from densecrf._unary import unary_from_labels
 
 PICTURES = (".png", ".bmp", ".gif", ".jpg", ".jpeg", ".tif", ".tiff", ".webp")
 MOST_LABELS = 4096  # of an array of scores; no data set for segmentation has more
+MOST_LOGIT = 1e30  # no network says more, and differences of these are finite
 UNSURE = 255  # PASCAL VOC's border, where nobody says anything
 FEW = 64  # grey values below are hardly a mask, and likely labels that somebody wrote without a palette
 
@@ -136,6 +137,7 @@ def read_labels(path: str | Path, reading: Reading) -> tuple[NDArray[np.int64], 
         return labels.astype(np.int64), None
     values = _one_picture(file, read_array(file, reading.key).values)
     if values.dtype.kind in "iub" and values.ndim == 2:
+        _check_labels(file, values, MOST_LABELS)
         return values.astype(np.int64), None
     scores, _ = _scores_of(file, values, reading)
     return scores.argmax(axis=0), scores
@@ -145,6 +147,7 @@ def stretch(scores: Floats, size: tuple[int, int]) -> Floats:
     """Scores ``(L, h, w)`` at the size ``(H, W)``: bilinear, corners on corners, as DeepLab's `Interp` layer."""
     if scores.shape[1:] == size:
         return scores
+    _check.room(3 * scores.shape[0] * size[0] * size[1] * scores.itemsize)  # with what lies between
     top, down = _neighbours(size[0], scores.shape[1])
     left, across = _neighbours(size[1], scores.shape[2])
     below, right = np.minimum(top + 1, scores.shape[1] - 1), np.minimum(left + 1, scores.shape[2] - 1)
@@ -200,6 +203,7 @@ def _picture_values(
             raise FileError(path, f"labels have a palette and masks are grey; this has {what} (mode {picture.mode})")
         if size is not None:
             _check_fits(path, (picture.height, picture.width), size)  # before it is decoded
+        require_rows(path, picture)
         values = np.array(picture if picture.mode != "1" else picture.convert("L"))
         return values, picture.mode == "1" or (picture.mode == "L" and _is_mask(path, values, reading))
 
@@ -286,6 +290,8 @@ def _are_logits(path: Path, scores: Floats, logits: bool, guess: bool = False) -
         raise FileError(path, f"{found['not_finite']:.0f} of its values are NaN or infinite")
     negative = found["min"] < -1e-6
     if logits or (guess and (negative or found["max"] > 1.01)):
+        if max(-found["min"], found["max"]) > MOST_LOGIT:
+            raise FileError(path, f"its scores, {found['min']:g} to {found['max']:g}, are beyond {MOST_LOGIT:g}")
         return True
     if negative or abs(found["sum_min"] - 1) > 0.01 or abs(found["sum_max"] - 1) > 0.01:
         raise FileError(
@@ -303,16 +309,21 @@ def _are_logits(path: Path, scores: Floats, logits: bool, guess: bool = False) -
 def _of_labels(path: Path, labels: NDArray[Any], reading: Reading, most: int) -> Floats:
     known = labels[labels != UNSURE]
     count = reading.n_labels or int(known.max(initial=0)) + 1
-    if known.min(initial=0) < 0 or known.max(initial=0) >= count or count > MOST_LABELS:
-        raise FileError(
-            path,
-            f"its labels, {known.min(initial=0)} to {known.max(initial=0)}, must be 0 to {min(count, MOST_LABELS) - 1}",
-        )
+    _check_labels(path, known, count)
+    if count > MOST_LABELS:
+        raise FileError(path, f"{count} labels, more than the {MOST_LABELS} that there can be")
     if count * labels.size > most:  # a few bytes of labels are much memory as probabilities
         raise FileError(path, f"{count} labels for {labels.size} pixels, more than the {most} values that there can be")
     if count == 1:
         return np.ones((1, *labels.shape), np.float32)
+    _check.room(3 * count * labels.size * 4)  # energies, and two steps to probabilities
     return np.exp(-unary_from_labels(labels, count, reading.confidence, UNSURE))
+
+
+def _check_labels(path: Path, labels: NDArray[Any], count: int) -> None:
+    least, most = labels.min(initial=0), labels.max(initial=0)
+    if least < 0 or most >= count:
+        raise FileError(path, f"its labels, {least} to {most}, must be 0 to {count - 1}")
 
 
 def _of_booleans(mask: NDArray[np.bool_], reading: Reading) -> Floats:

@@ -17,6 +17,8 @@ from pathlib import Path
 
 from densecrf.batch.shards import Shard
 
+MOST = 2**53  # of any number in a record
+
 
 @dataclass(frozen=True)
 class Seconds:
@@ -61,11 +63,30 @@ def from_text(text: str) -> Record:
     """A record from what `to_text` made of it.
 
     Raises:
-        ValueError, TypeError, KeyError: it is not whole.
+        ValueError: it is not whole, or of something else.
     """
-    values = json.loads(text)
-    size, seconds, labels = values.pop("size"), Seconds(**values.pop("seconds")), tuple(values.pop("labels"))
-    return Record(**values, size=(size[0], size[1]) if size else None, seconds=seconds, labels=labels)
+    try:
+        values = json.loads(text)
+        size, seconds, labels = values.pop("size"), Seconds(**values.pop("seconds")), tuple(values.pop("labels"))
+        record = Record(**values, size=(size[0], size[1]) if size else None, seconds=seconds, labels=labels)
+    except (TypeError, LookupError, AttributeError, RecursionError) as error:
+        raise ValueError(f"not a record: {error}") from error
+    _require_sound(record)
+    return record
+
+
+def _require_sound(record: Record) -> None:
+    """Raises a ValueError where a report could not be made of what a file has for a record."""
+    texts = (record.name, record.error or "", record.file or "")
+    whole = (*record.labels, *(record.size or ()))
+    numbers = (*whole, record.changed, record.when, *vars(record.seconds).values())
+    if not all(isinstance(text, str) for text in texts):
+        raise ValueError("a record whose texts are none")
+    "".join(texts).encode(errors="surrogateescape")  # as they are written; the error is a ValueError
+    if not all(isinstance(number, int) for number in whole):
+        raise ValueError("a record whose sizes or labels are none")
+    if not all(isinstance(number, int | float) and 0 <= number < MOST for number in numbers) or record.changed > 1:
+        raise ValueError("a record whose numbers are out of bounds")
 
 
 def no_link(path: str | Path, flags: int) -> int:
@@ -131,5 +152,5 @@ def _records(lines: Iterable[str]) -> Iterator[Record]:
     for line in lines:
         try:
             yield from_text(line)
-        except (ValueError, TypeError, KeyError):
+        except ValueError:
             continue

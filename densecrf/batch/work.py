@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from densecrf import _files
 from densecrf._refiner import Refiner
+from densecrf._text import printable
 from densecrf.batch.jobs import Job
 from densecrf.batch.options import Recipe
 from densecrf.batch.records import Journal, Record, Seconds, journal_of
@@ -139,7 +140,7 @@ def failed(job: Job, file: str, error: BaseException) -> Record:
     """The record of a picture without output: what happened, in a sentence, to which file."""
     if isinstance(error, _files.FileError):
         return Record(job.name, error.reason[:MOST_SAID], str(error.path))
-    said = " ".join(str(error).split())[:MOST_SAID]
+    said = printable(" ".join(str(error).split()))[:MOST_SAID]
     if isinstance(error, MemoryError):
         said = f"there is not enough memory: {said or 'none is left'}"
     elif not isinstance(error, OSError | ValueError) or not said:  # these speak for themselves
