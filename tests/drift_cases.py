@@ -4,8 +4,8 @@ Pictures are sampled down to some 13,000 pixels, every other one after its middl
 network's where there are any; else made up from the annotation, or from how bright the picture is: labels on a grid
 of one score per 16 pixels, bilinear between them, a sharp soft-max with exact zeros.
 
-PASCAL VOC, MSRC-21 and CamVid are looked for in `$DENSECRF_DATA` and ../shared/data; scikit-image has its pictures in its
-wheel.
+PASCAL VOC, MSRC-21 and CamVid are looked for in `$DENSECRF_DATA` and ../shared/data; scikit-image's pictures come in
+its wheel.
 """
 
 from __future__ import annotations
@@ -66,7 +66,9 @@ def pictures() -> tuple[list[Scene], list[str]]:
     missing = []
     for source, read in (("scikit-image", _skimage), ("VOC", _voc), ("MSRC", _msrc), ("CamVid", _camvid)):
         try:
-            scenes += [_scene(f"{source} {name}", source, len(scenes) + i, *rest) for i, (name, *rest) in enumerate(read())]
+            scenes += [
+                _scene(f"{source} {name}", source, len(scenes) + i, *rest) for i, (name, *rest) in enumerate(read())
+            ]
         except FileNotFoundError as error:
             missing.append(f"{source}: {error}")
     return scenes, missing

@@ -1,8 +1,8 @@
 """How far an answer of the library is from that of tests/lattice64.py, and why.
 
 Mean field is bistable at boundaries: iterations can amplify a last bit by any factor. So an error counts against what
-the reference does itself when its energies move by a last bit (`moved`), and against what the simplest program in float32
-gets wrong on the same lattice (`plain`): sums over all pixels of a picture are rounded tens of thousands of times.
+the reference does itself when its energies move by a last bit (`moved`), and against what the simplest program in
+float32 gets wrong on the same lattice (`plain`): sums over all pixels of a picture are rounded thousands of times.
 """
 
 from __future__ import annotations

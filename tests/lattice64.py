@@ -1,17 +1,17 @@
-"""Mean field on the permutohedral lattice in float64, written down once more: what the core would answer without rounding.
+"""Mean field on the permutohedral lattice in float64: what the core would answer without rounding.
 
 It is the same lattice, or there would be nothing to compare: which simplex a point lies in is decided by float32
-features and float32 arithmetic, in the order of Krähenbühl's program (csrc/simplex.h), and a point near a border may fall
-on either side. From there on everything is float64, in NumPy and SciPy, and shares no line with csrc/.
+features and float32 arithmetic, in the order of Krähenbühl's program (csrc/simplex.h), and a point near a border may
+fall on either side. From there on everything is float64, in NumPy and SciPy, and shares no line with csrc/.
 
 The weights of a point's corners can be had in two ways, which tell two errors apart:
 
     rounded   as float32 arithmetic gives them; what differs then is the error of all that follows: normalisation,
               splat, blur, slice, compatibilities, soft-max, and how iterations amplify it
-    exact     from features and sigmas in float64, within the same simplex (where a rounded coordinate has put a point on
-              the wrong side of a border, a weight lies just below 0; the interpolation is continuous there); what
-              differs then is the whole error of an answer. float32 elevates a feature of a thousand sigmas to about 1e-4
-              of a lattice step, whoever computes it.
+    exact     from features and sigmas in float64, within the same simplex (where rounding has put a point on the wrong
+              side of a border, a weight lies just below 0; the interpolation is continuous there); what differs then
+              is the whole error of an answer. In float32 a feature of a thousand sigmas has its place to about 1e-4 of
+              a lattice step, whoever computes it.
 
 Adams, Baek & Davis 2010 have the lattice, Krähenbühl & Koltun 2011 the inference.
 """

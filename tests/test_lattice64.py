@@ -165,7 +165,9 @@ def test_messages_are_sums_over_all_pairs_of_points() -> None:
             for a in range(labels):
                 exponents[a, i] += sum(1.5 * near[i, j] * q[a, j] for j in range(12))
                 for b in range(labels):
-                    exponents[a, i] += sum((weights[a, b] + weights[b, a]) / 2 * alike[i, j] * q[b, j] for j in range(12))
+                    exponents[a, i] += sum(
+                        (weights[a, b] + weights[b, a]) / 2 * alike[i, j] * q[b, j] for j in range(12)
+                    )
         q = np.exp(exponents) / np.exp(exponents).sum(axis=0)
     assert_allclose(lattice64.infer(energies, kernels, 3).reshape(labels, 12), q, rtol=1e-12)
 

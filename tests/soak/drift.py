@@ -1,11 +1,12 @@
 """Worst-case drift: how far answers are from a float64 evaluation of the same lattice, over pictures and parameters.
 
-Fifty real pictures with sharp, network-like scores times a hundred parameter sets drawn at random (tests/drift_cases.py),
-against tests/lattice64.py; and a part of them with every instruction set and with the CUDA kernels compiled for the host.
+Fifty real pictures with sharp, network-like scores times a hundred parameter sets drawn at random
+(tests/drift_cases.py), against tests/lattice64.py; and a part of them with every instruction set and with the CUDA
+kernels compiled for the host.
 
-`python tests/soak/drift.py --workers 2` takes half an hour on two cores. It ends with exit status 1 where a marginal is off
-by more than 1e-4 without float32 or mean field's bistability to blame (`tests/drift_measures.py`), or where a label is another
-one although the reference prefers its own by more than that.
+`python tests/soak/drift.py --workers 2` takes twenty minutes of two cores. It ends with exit status 1 where a marginal
+is off by more than 1e-4 and neither float32 nor mean field's bistability is to blame (tests/drift_measures.py), or
+where two back ends differ by more than the reference moves.
 """
 
 from __future__ import annotations
@@ -20,8 +21,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from figures import record
+from figures import record  # it says where the rest lies
 
+# isort: split
 import drift_cases
 import numpy as np
 import pytest
@@ -133,9 +135,7 @@ def twin_answers() -> dict[str, NDArray[np.float32]]:
     """Those of the CUDA kernels compiled for the host."""
     with pytest.MonkeyPatch.context() as patch:
         gpu = twin_behind_cupy(patch)
-        return {
-            name: gpu.get(answer(scene, setting, put=gpu.put)) for name, scene, setting in drift_cases.some()
-        }
+        return {name: gpu.get(answer(scene, setting, put=gpu.put)) for name, scene, setting in drift_cases.some()}
 
 
 def back_ends() -> tuple[dict[str, dict[str, Any]], dict[str, float]]:
@@ -221,7 +221,9 @@ def worst(rows: Sequence[Row], count: int = 12) -> list[dict[str, Any]]:
     """The pairs with the largest errors, and what explains them."""
     return [
         {
-            **{name: asdict(row)[name] for name in ("scene", "set", "labels", "normalizations", "iterations", "weight")},
+            **{
+                name: asdict(row)[name] for name in ("scene", "set", "labels", "normalizations", "iterations", "weight")
+            },
             **asdict(row.near),
             "a last bit moves the reference by": row.moved,
             "plain float32 is off by": row.plain,
