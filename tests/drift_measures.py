@@ -1,14 +1,16 @@
 """How far an answer of the library is from that of tests/lattice64.py, and why.
 
 Mean field is bistable at boundaries: iterations can amplify a last bit by any factor. So an error counts against what
-the reference does itself when its energies move by a last bit (`moved`), and against what the simplest program in
-float32 gets wrong on the same lattice (`plain`): sums over all pixels of a picture are rounded thousands of times.
+the reference does itself when a last bit moves, of its energies (`moved`) or of the exponents of every soft-max, which
+heavy terms make larger (`rounded`); and against what the simplest program in float32 gets wrong on the same lattice
+(`plain`), where sums over all pixels of a picture are rounded thousands of times.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import drift_cases
 import lattice64
@@ -17,6 +19,9 @@ from drift_cases import Scene, Setting
 from lattice64 import Kernel
 from numpy.typing import NDArray
 
+BOUND = 1e-4  # smaller errors need no reason
+LAST_BITS = 10.0  # an error has one if a single last bit, the least there is, does a tenth of it ...
+AS_PLAIN = 3.0  # ... or the simplest program in float32 a third
 TIE = 1e-4  # labels whose marginals are no further apart are as likely
 PROBED = 2e-5  # errors from here on are explained
 PERTURBED = 3  # times
@@ -63,6 +68,30 @@ def distance(answer: NDArray, reference: NDArray) -> Distance:
     )
 
 
+@dataclass(frozen=True)
+class Reasons:
+    """By how much other things than a mistake move a marginal.
+
+    Attributes:
+        moved: the reference, if every energy moves by its last bit, up or down; the most of a few times.
+        rounded: the reference, if its exponents are rounded to float32.
+        plain: the simplest program in float32.
+    """
+
+    moved: float
+    rounded: float
+    plain: float
+
+    @property
+    def last_bits(self) -> float:
+        """The largest error that bistability is a reason for."""
+        return LAST_BITS * max(self.moved, self.rounded)
+
+    def explain(self, error: float) -> bool:
+        """Whether an error is small, or one that bistability or float32 bring along."""
+        return error <= max(BOUND, self.last_bits, AS_PLAIN * self.plain)
+
+
 class Reference:
     """The answer in float64 for a picture and a parameter set, and how much it is worth."""
 
@@ -79,8 +108,10 @@ class Reference:
         terms = self._setting.terms(len(self._scene.probs))
         return lattice64.kernels(terms, self._scene.probs.shape[1:], self._scene.image, exact)
 
-    def _infer(self, energies: NDArray, kernels: Sequence[Kernel]) -> NDArray:
-        return lattice64.infer(energies, kernels, self._setting.iterations, self._setting.damping)
+    def _infer(
+        self, energies: NDArray, kernels: Sequence[Kernel], infer: Callable = lattice64.infer, **options: Any
+    ) -> NDArray:
+        return infer(energies, kernels, self._setting.iterations, self._setting.damping, **options)
 
     @property
     def vertices(self) -> int:
@@ -91,16 +122,18 @@ class Reference:
         """Marginals with the weights of corners as they are, not as float32 has them."""
         return self._infer(self._unary, self._kernels(exact=True))
 
-    def plain(self) -> float:
-        """What the simplest program in float32 gets wrong."""
-        answer = lattice64.infer_plainly(self._unary, self.kernels, self._setting.iterations, self._setting.damping)
-        return float(np.abs(answer - self.marginals).max())
+    def reasons(self) -> Reasons:
+        """What an error may be due to."""
+        return Reasons(
+            max(self._moved(seed) for seed in range(PERTURBED)),
+            self._off(self._infer(self._unary, self.kernels, exponents=np.float32)),
+            self._off(self._infer(self._unary, self.kernels, lattice64.infer_plainly)),
+        )
 
-    def moved(self) -> float:
-        """How far a marginal moves when every energy moves by its last bit, up or down; the most of a few times."""
-        return max(self._moved_once(seed) for seed in range(PERTURBED))
-
-    def _moved_once(self, seed: int) -> float:
+    def _moved(self, seed: int) -> float:
         up = np.random.default_rng(seed).random(self._energies.shape) < 0.5
         last_bit = np.nextafter(self._energies, np.where(up, np.float32(np.inf), np.float32(-np.inf))) - self._energies
-        return float(np.abs(self._infer(self._unary + last_bit, self.kernels) - self.marginals).max())
+        return self._off(self._infer(self._unary + last_bit, self.kernels))
+
+    def _off(self, marginals: NDArray) -> float:
+        return float(np.abs(marginals - self.marginals).max())

@@ -175,20 +175,21 @@ class Lattice:
 
 
 def distinct(keys: Integers) -> tuple[Integers, Integers]:
-    """The different rows of an array, and for each row the number of its like among them."""
+    """The different rows of an array by their fingerprints, and for each row the number of its like among them."""
     _, first, row = np.unique(_fingerprints(keys), return_index=True, return_inverse=True)
     assert (keys[first[row]] == keys).all()  # or two rows shared a fingerprint
     return keys[first], row
 
 
 def pairs(vertices: Integers, step: Integers) -> tuple[Integers, Integers]:
-    """The numbers of vertices that lie a step apart: of those it starts from, and of those it leads to."""
+    """The numbers of `distinct` vertices a step apart: of those it starts from, and of those it leads to."""
     known = _fingerprints(vertices)
-    order = np.argsort(known)
-    wanted = _fingerprints(vertices + step)
-    there = order[np.minimum(np.searchsorted(known, wanted, sorter=order), len(known) - 1)]
-    here = np.flatnonzero((vertices[there] == vertices + step).all(axis=1))
-    return here, there[here]
+    wanted = known + _fingerprints(step[np.newaxis])  # of sums they are sums
+    there = np.minimum(np.searchsorted(known, wanted), len(known) - 1)
+    here = np.flatnonzero(known[there] == wanted)
+    there = there[here]
+    assert (vertices[there] == vertices[here] + step).all()
+    return here, there
 
 
 def _fingerprints(keys: Integers) -> NDArray[np.uint64]:
@@ -254,22 +255,30 @@ def energies_of(probs: NDArray, clip: float = 1e-5) -> Doubles:
     return -np.log(np.maximum(probs.astype(np.float64), clip))
 
 
-def infer(energies: NDArray, terms: Sequence[Kernel], iterations: int, damping: float = 0.0) -> Doubles:
-    """Marginals [L, *shape] of energies [L, *shape]."""
-    return _mean_field(energies.astype(np.float64), terms, iterations, damping)
+def infer(
+    energies: NDArray, terms: Sequence[Kernel], iterations: int, damping: float = 0.0, exponents: type = np.float64
+) -> Doubles:
+    """Marginals [L, *shape] of energies [L, *shape].
+
+    With ``exponents=np.float32``, what goes into a soft-max has been rounded once, and nothing else is.
+    """
+    return _mean_field(energies.astype(np.float64), terms, iterations, damping, exponents)
 
 
 def infer_plainly(energies: NDArray, terms: Sequence[Kernel], iterations: int, damping: float = 0.0) -> Singles:
     """What the simplest program in float32 answers: what may be expected of float32 at all."""
-    return _mean_field(energies.astype(np.float32), [term.plain() for term in terms], iterations, damping)
+    return _mean_field(energies.astype(np.float32), [term.plain() for term in terms], iterations, damping, np.float32)
 
 
-def _mean_field(energies: NDArray, terms: Sequence[Kernel], iterations: int, damping: float) -> NDArray:
+def _mean_field(
+    energies: NDArray, terms: Sequence[Kernel], iterations: int, damping: float, rounded_to: type
+) -> NDArray:
     unary = -energies.reshape(len(energies), -1).T.copy()  # [N, L]
     marginals = _softmax(unary)
     for _ in range(iterations):
         exponents = unary + sum(term.message(marginals) for term in terms)
-        marginals = damping * marginals + (1 - damping) * _softmax(exponents)
+        updated = _softmax(exponents.astype(rounded_to).astype(unary.dtype))
+        marginals = damping * marginals + (1 - damping) * updated
     return marginals.T.reshape(energies.shape)
 
 

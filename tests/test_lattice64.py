@@ -10,9 +10,12 @@ from typing import Any
 import lattice64
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from inputs import NORMALIZATIONS, picture, scene
 from lattice64 import Kernel, Lattice
 from numpy.testing import assert_allclose, assert_array_equal
+from test_gpu_properties import problems
 
 from densecrf import Bilateral, DenseCRF, Features, Gaussian, unary_from_probs
 
@@ -176,6 +179,22 @@ def test_energies_are_those_of_the_library() -> None:
     probs = np.array([[0, 1e-7, 0.3, 1], [1, 1 - 1e-7, 0.7, 0]], np.float32)
     for clip in (1e-5, 0.02):
         assert_allclose(lattice64.energies_of(probs, clip), unary_from_probs(probs, clip), rtol=2e-7)
+
+
+@settings(max_examples=60)
+@given(problems(), st.floats(0, 0.9))
+def test_any_small_model_has_its_vertices_and_nearly_its_marginals(problem: Any, damping: float) -> None:
+    images, logits, terms, iterations = problem
+    kernels = lattice64.kernels(terms, images.shape[1:3], images[0])
+    crf = DenseCRF(images[0], logits.shape[1], terms, channel_axis=-1)
+    heard = [
+        kernel
+        for kernel, term in zip(kernels, terms, strict=True)
+        if np.any(np.float32(term.weight)) or np.ndim(term.weight)
+    ]
+    assert crf.n_vertices == sum(kernel.lattice.vertices for kernel in heard)
+    q = lattice64.infer(-logits[0], kernels, iterations, damping)
+    assert_allclose(crf.infer(-logits[0], iterations, damping=damping), q, rtol=0, atol=2e-5)
 
 
 SMALL = ("symmetric", "after", "before", "none", "mixed", "three_terms", "sxy_per_axis", "srgb_per_channel", "64x1")
