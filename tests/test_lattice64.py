@@ -7,13 +7,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import lattice64
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from inputs import NORMALIZATIONS, picture, scene
-from lattice64 import Kernel, Lattice
 from numpy.testing import assert_allclose, assert_array_equal
 from test_gpu_properties import problems
 
@@ -21,7 +19,11 @@ from densecrf import Bilateral, DenseCRF, Features, Gaussian, unary_from_probs
 
 sys.path += [str(Path(__file__).resolve().parent / "fixtures")]
 
+pytest.importorskip("scipy")  # comes with scikit-image
+
+import lattice64
 import make_fixtures
+from lattice64 import Kernel, Lattice
 
 RNG = np.random.default_rng(0)
 SHAPE = (19, 26)
