@@ -4,9 +4,10 @@ Fifty real pictures with sharp, network-like scores times a hundred parameter se
 (tests/drift_cases.py), against tests/lattice64.py; and a part of them with every instruction set and with the CUDA
 kernels compiled for the host.
 
-`python tests/soak/drift.py --workers 2` takes twenty minutes of two cores. It ends with exit status 1 where a marginal
-is off by more than 1e-4 and neither float32 nor mean field's bistability is to blame (tests/drift_measures.py), or
-where two back ends differ by more than the reference moves.
+`python tests/soak/drift.py --workers 2` takes twenty minutes of two cores. Errors above 1e-4 are looked into: whether
+mean field's bistability is to blame, or float32 (tests/drift_measures.py); those without such a reason are named. It
+ends with exit status 1 where one of them is above 1e-3, or loses a label by as much, or where back ends differ by more
+than bistability or float32 explain.
 """
 
 from __future__ import annotations
@@ -37,6 +38,7 @@ from numpy.typing import NDArray
 from densecrf import DenseCRF
 
 SETS = 100
+PROMISE = 1e-3  # no marginal is further off, unless bistability or float32 explain it
 WHOLE_EVERY = 10  # pairs of which one is compared with exact corner weights, too
 
 
@@ -67,6 +69,11 @@ class Row:
     def explained(self) -> bool:
         """Whether there is a reason for the error."""
         return self.reasons is None or self.reasons.explain(self.near.largest)
+
+    @property
+    def breaks_promise(self) -> bool:
+        """Whether it is further off than rounding may be."""
+        return not self.explained and max(self.near.largest, self.near.lead) > PROMISE
 
 
 # ---- measuring ------------------------------------------------------------------------------------------------
@@ -228,8 +235,13 @@ def by_group(rows: Sequence[Row]) -> dict[str, dict[str, Any]]:
     }
 
 
-def worst(rows: Sequence[Row], count: int = 12) -> list[dict[str, Any]]:
-    """The pairs with the largest errors, and what explains them."""
+def worst(rows: Sequence[Row], count: int = 14) -> list[dict[str, Any]]:
+    """The pairs with the largest errors."""
+    return described(sorted(rows, key=lambda row: -row.near.largest)[:count])
+
+
+def described(rows: Sequence[Row]) -> list[dict[str, Any]]:
+    """Pairs with their errors, and what explains them."""
     return [
         {
             **{
@@ -238,7 +250,7 @@ def worst(rows: Sequence[Row], count: int = 12) -> list[dict[str, Any]]:
             **asdict(row.near),
             "reasons": asdict(row.reasons) if row.reasons else None,
         }
-        for row in sorted(rows, key=lambda row: -row.near.largest)[:count]
+        for row in rows
     ]
 
 
@@ -250,6 +262,7 @@ def figures_of(rows: Sequence[Row], back_ends: Apart) -> dict[str, Any]:
         "usual label tolerance": summary(row.tolerant for row in rows),
         "exact corner weights": summary(row.whole for row in rows if row.whole),
         "reasons": reasons(rows),
+        "above 1e-4 without a reason": described([row for row in rows if not row.explained]),
         "groups": by_group(rows),
         "worst": worst(rows),
         "back ends": {name: summary(found) for name, found in back_ends.near.items()},
@@ -286,11 +299,11 @@ def main() -> None:
         print(f"missing: {what}")
     rows = measure(scenes, draw_settings(SETS), workers)
     back_ends = compare(ask_back_ends())
-    unexplained = [str(row) for row in rows if not row.explained] + back_ends.unexplained
-    for line in unexplained:
-        print(f"not explained: {line}", file=sys.stderr)
-    if unexplained:
-        sys.exit(f"drift: {len(unexplained)} errors without a reason")
+    broken = [str(row) for row in rows if row.breaks_promise] + back_ends.unexplained
+    for line in broken:
+        print(line, file=sys.stderr)
+    if broken:
+        sys.exit(f"drift: {len(broken)} errors too large to be rounding")
     figures = figures_of(rows, back_ends)
     record("drift", pictures=len(scenes), missing=missing, **figures)
     for name in ("rounded corner weights", "usual label tolerance", "exact corner weights"):
