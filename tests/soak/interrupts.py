@@ -1,6 +1,7 @@
 """Signals at random moments of long calls: how soon each call ends, and what it leaves behind.
 
-A handler raises as Ctrl-C's does. After every kind of call the same small picture is refined again, to the bit.
+A handler raises as Ctrl-C's does. To be run while little else runs: what is measured is time. After every kind of call
+the same small picture is refined again, to the bit.
 """
 
 from __future__ import annotations
@@ -41,12 +42,13 @@ def long_calls() -> dict[str, Callable[[], object]]:
     many = softmax(small[1]).astype(np.float32)
     noise = np.random.default_rng(0).integers(0, 256, (3500, 3500, 3), np.uint8)
     compatibility = np.eye(21, dtype=np.float32)
+    images, batch = np.stack([image] * 4), np.stack([probs] * 4)
     return {
         "refine": lambda: densecrf.refine(image, probs, iterations=FOR_EVER),
         "refine, one thread": lambda: densecrf.refine(image, probs, iterations=FOR_EVER, num_threads=1),
         "refine, two labels": lambda: densecrf.refine(image, pair, iterations=FOR_EVER),
         "refine, 300 labels": lambda: densecrf.refine(small[0], many, iterations=FOR_EVER),
-        "a batch": lambda: densecrf.refine(np.stack([image] * 4), np.stack([probs] * 4), iterations=FOR_EVER),
+        "a batch": lambda: densecrf.refine(images, batch, iterations=FOR_EVER),
         "lattices": lambda: DenseCRF(noise, 2, [Bilateral(20, 5, 3)]),
         "damped, matrices": lambda: DenseCRF(image, 21, [Gaussian(3, compatibility)]).infer(
             -logits, iterations=FOR_EVER, damping=0.5
