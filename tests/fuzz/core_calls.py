@@ -61,7 +61,7 @@ class Draw:
             array = np.resize(np.array([self.real_number() for _ in range(4)], "f4"), shape)
         else:
             array = (values / 64).astype(dtype) if dtype in ("f4", "f8", "f2") else values.astype(dtype)
-        return self.often(array, lambda: self.view(array))
+        return self.often(array, lambda: self.view(np.atleast_1d(array)))
 
     def real_number(self):
         number = self.real()
