@@ -33,7 +33,7 @@ inline float simplex_scale(int dims, int i) {
     return static_cast<float>(1.0 / std::sqrt(static_cast<double>(i + 1) * (i + 2)) * deviation);
 }
 
-// The largest |elevated coordinate| that features bounded by `max_abs` [dims] can reach.
+// The largest |elevated coordinate| that features bounded by `max_abs` [dims] can reach; NaN if one of them is.
 inline double elevated_bound(int dims, const double* max_abs) {
     double sum = 0, bound = 0;
     for (int j = dims; j >= 1; --j) {
@@ -41,7 +41,7 @@ inline double elevated_bound(int dims, const double* max_abs) {
         bound = std::fmax(bound, sum + j * c);
         sum += c;
     }
-    return std::fmax(bound, sum);
+    return std::isnan(sum) ? sum : std::fmax(bound, sum);
 }
 
 // What slicing multiplies with: the blur's total mass (section 3.3; 1/(1 + 2^-d) as Krähenbühl has it).
@@ -61,15 +61,7 @@ struct OneLane {
     DENSECRF_HD Int equal(Int a, Int b) { return -static_cast<Int>(a == b); }
     DENSECRF_HD Float select(Int mask, Float a, Float b) { return mask ? a : b; }
     DENSECRF_HD Int select(Int mask, Int a, Int b) { return mask ? a : b; }
-    // Pictures on a device are looked at while their lattice is built, so this meets NaN: defined there, but not
-    // here.
-    DENSECRF_HD Int to_int(Float x) {
-#if defined(__CUDA_ARCH__)
-        return static_cast<Int>(x);
-#else
-        return x > -0x1p30f && x < 0x1p30f ? static_cast<Int>(x) : 0;
-#endif
-    }
+    DENSECRF_HD Int to_int(Float x) { return static_cast<Int>(x); }
     DENSECRF_HD Float to_float(Int x) { return static_cast<Float>(x); }
 };
 

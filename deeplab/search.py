@@ -217,11 +217,22 @@ def _claim(options: argparse.Namespace, data: DataSet) -> None:
     if options.weights:  # the same file may hold other weights after more training
         about["weights"] += f", written at {options.weights.stat().st_mtime_ns}"
     about["pictures"] = " ".join(data.names)
-    if path.exists() and (before := json.loads(path.read_text())) != about:
+    if path.exists() and (before := _noted(path)) != about:
         other = ", ".join(name for name in about if about[name] != before.get(name))
         raise ValueError(f"{options.out} is of a search with another {other}; choose another --out")
     options.out.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(about, indent=1) + "\n")
+
+
+def _noted(path: Path) -> dict[str, str]:
+    """What `_claim` has written."""
+    try:
+        found = json.loads(path.read_bytes())
+    except (ValueError, RecursionError):
+        found = None
+    if not isinstance(found, dict):
+        raise ValueError(f"{path} does not say what was searched there; choose another --out")
+    return found
 
 
 def _cached(scorer: Scorer, data: DataSet, folder: Path, device: str) -> Scorer:

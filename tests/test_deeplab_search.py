@@ -182,6 +182,30 @@ def test_a_wider_range_goes_on_in_the_same_folder_and_other_pictures_do_not(data
     assert "is of a search with another limit, pictures; choose another --out" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("name", "content", "words"),
+    [
+        ("search.json", b'{"data": "fol', "does not say what was searched there"),
+        ("search.json", b"[1]", "does not say what was searched there"),
+        ("settings.csv", b"w1\nnonsense\n", "not the settings of a search"),
+        ("settings.csv", b"w1\n\xff,1,1,1\n", "not the settings of a search"),
+    ],
+)
+def test_notes_that_are_damaged_are_named(data, tmp_path, measured, capsys, name, content, words):
+    assert search.main(arguments(tmp_path, "--rounds", "0")) == 0
+    (file,) = tmp_path.rglob(name)
+    file.write_bytes(content)
+    assert search.main(arguments(tmp_path, "--rounds", "0")) == 2
+    assert words in capsys.readouterr().err
+
+
+def test_a_file_of_settings_that_was_torn_in_its_first_line_loses_none_that_come_after(tmp_path):
+    path = tmp_path / "settings.csv"
+    path.write_text("w1,sig")
+    search.Journal(path).add((1.0, 2.0, 3.0), 0.5)
+    assert search.Journal(path).found == {(1.0, 2.0, 3.0): 0.5}
+
+
 def test_pictures_are_drawn_by_the_seed(tmp_path):
     toys.make(tmp_path / "set", count=12)
     drawn = []

@@ -46,7 +46,15 @@ inline Scores scores_of(const std::string& kind) {
                                    : Scores::kEnergies;
 }
 
+// Keys have room for features of so many sigmas; a negative one would be less than none.
+inline void check_sigmas(const std::vector<float>& sigmas) {
+    for (const float sigma : sigmas)
+        if (!(sigma > 0) || std::isinf(sigma)) throw py::value_error("sigmas are positive and finite");
+}
+
 inline void check_term(const Term& term) {
+    check_sigmas(term.position_sigma);
+    check_sigmas(term.channel_sigma);
     if (term.dims() < 1 || term.dims() > kMaxDims)
         throw py::value_error("a term has 1 to " + std::to_string(kMaxDims) + " feature dimensions");
     if (term.channel_sigma.size() > static_cast<size_t>(term.channels.count))

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "memory.h"
+
 namespace densecrf::cpu {
 namespace {
 
@@ -18,12 +20,20 @@ int64_t partitions_for(int64_t points) {
     return points < kPointsPerPartition / 2 ? 1 : std::clamp<int64_t>(2 * pairs, 2, kMaxPartitions);
 }
 
+int64_t runs_for(int64_t points) {
+    return points / kRunLength + (points % kRunLength != 0);
+}
+
 }  // namespace
 
 PointOrder::PointOrder(const Grid& grid) {
     const int64_t total = grid.points();
     const int64_t width = grid.shape.back();
-    if (grid.shape.size() >= 2 && width >= kNarrow) {
+    const bool tiled = grid.shape.size() >= 2 && width >= kNarrow;
+    const int64_t runs = tiled ? total / width * runs_for(width) : runs_for(total);
+    require_memory(static_cast<size_t>(runs) * sizeof(Run));  // a shape is a few bytes, and may claim anything
+    runs_.reserve(runs);
+    if (tiled) {
         const int64_t height = grid.shape[grid.shape.size() - 2];
         for (int64_t first = 0; first < total; first += height * width) add_tiles(first, height, width);
     } else {
@@ -34,7 +44,7 @@ PointOrder::PointOrder(const Grid& grid) {
 }
 
 void PointOrder::add_tiles(int64_t first, int64_t height, int64_t width) {
-    const int64_t columns = (width + kRunLength - 1) / kRunLength;
+    const int64_t columns = runs_for(width);
     for (int64_t top = 0; top < height; top += kTileHeight) {
         for (int64_t c = 0; c < columns; ++c) {  // of nearly equal width, so that no run is tiny
             const int64_t left = width * c / columns, right = width * (c + 1) / columns;

@@ -38,8 +38,7 @@ struct PointRows {
 
     DENSECRF_DEVICE Four* of(int picture) const { return buffer[state[picture].buffer] + picture * points * most; }
     DENSECRF_DEVICE Four* before(int picture) const {
-        Four* const other = buffer[1 - state[picture].buffer];
-        return other ? other + picture * points * most : nullptr;  // there is none where no label may drop out
+        return buffer[1 - state[picture].buffer] + picture * points * most;
     }
 };
 

@@ -12,6 +12,7 @@ KINDS = ("probabilities", "logits", "energies", "", "nonsense\0", "\ud800")
 NORMALIZATIONS = ("none", "before", "after", "symmetric", "", "Symmetric")
 DTYPES = ("f4", "f4", "f4", "f4", "u1", "f8", "i4", ">f4", "f2", "c8", "?", "U1", "M8[s]", "O")
 NUMBERS = (0, 1, 2, 3, -1, -(2**31), 2**31 - 1, 2**31, 2**40, 2**62, -(2**63), 2**64, True, None, 1.5, "3", b"x", [])
+SIZES = (0, 1, -1, 2**40, 2**62, -(2**63), 2**64, True, None, 1.5, "3", [])  # none that only takes long
 FLOATS = (1.0, 3.0, 0.0, -0.0, 1e-45, 1e-38, 1e-5, 1e30, 3e38, -1.0, 1e300, float("inf"), float("nan"), None, "x", 2)
 
 
@@ -60,7 +61,7 @@ class Draw:
             array = np.resize(np.array([self.real_number() for _ in range(4)], "f4"), shape)
         else:
             array = (values / 64).astype(dtype) if dtype in ("f4", "f8", "f2") else values.astype(dtype)
-        return self.often(array, lambda: self.view(array))
+        return self.often(array, lambda: self.view(np.atleast_1d(array)))
 
     def real_number(self):
         number = self.real()
@@ -97,7 +98,7 @@ def call(data):
         labels = 1 + draw.below(9)
         terms = [_term(draw, points, labels, len(shape)) for _ in range(draw.below(3))]
         if draw.below(8) == 7:
-            shape[draw.below(len(shape))] = draw.of(NUMBERS)
+            shape[draw.below(len(shape))] = draw.of(SIZES)
         if terms:
             _core.max_abs(shape, terms[0])
         model = _core.Model(draw.often(shape, lambda: draw.of(((), None, "ab", 7))), terms, draw.number(1))

@@ -94,9 +94,9 @@ inline Grid any_grid(Bytes& bytes, bool large) {
 }
 
 inline float any_sigma(Bytes& bytes, bool& sane) {
-    const float sigma = any_float(bytes);
+    const float sigma = std::fabs(any_float(bytes));
     sane &= sigma > 1e-30f && sigma < 1e30f;
-    return sigma;
+    return sigma > 0 && std::isfinite(sigma) ? sigma : 1;  // the bindings let no others through
 }
 
 // Channels (N, C) of one of the layouts that NumPy's views have.
