@@ -44,3 +44,24 @@ def test_sigmas_that_keys_have_no_room_for_are_refused(sigma):
 
 def test_a_bound_that_is_no_number_allows_nothing():
     assert np.isnan(_core.elevated_bound([1.0, np.nan]))
+
+
+def odd(shape):
+    """An array of float32 at an address that is no multiple of four."""
+    size = 4 * int(np.prod(shape))
+    return np.zeros(size + 1, np.uint8)[1:].view(np.float32).reshape(shape)
+
+
+def test_arrays_at_odd_addresses_are_refused():
+    model, plain = _core.Model([7], [term()], 1), np.zeros((2, 7), np.float32)
+    for values, out in ((odd((2, 7)), plain), (plain, odd((2, 7)))):
+        with pytest.raises(ValueError, match="a multiple of its values' size"):
+            model.message(values, 1, out)
+    with pytest.raises(ValueError, match="aligned"):
+        _core.survey(odd((2, 7)), 1)
+
+
+@pytest.mark.parametrize("channels", [odd((7, 1)), np.zeros(7, "f4,u1")["f0"].reshape(7, 1)], ids=["odd", "records"])
+def test_channels_between_whole_values_are_refused(channels):
+    with pytest.raises(ValueError, match="channels must lie at multiples of their size"):
+        _core.Term([3.0], [1.0], channels, "none", 3.0)

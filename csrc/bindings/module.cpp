@@ -19,7 +19,11 @@ namespace {
 
 using Planar = py::array_t<float, py::array::c_style>;  // [L, N]
 
-// channels [N, C], of any strides; None for none.
+bool is_aligned(const py::array& array) {
+    return reinterpret_cast<uintptr_t>(array.data()) % static_cast<size_t>(array.itemsize()) == 0;
+}
+
+// channels [N, C], of any strides in whole values; None for none.
 Channels channels_of(const py::object& channels) {
     if (channels.is_none()) return {};
     const auto array = py::cast<py::array>(channels);
@@ -28,6 +32,8 @@ Channels channels_of(const py::object& channels) {
         throw py::type_error("channels must be uint8 or float32");
     if (array.ndim() != 2) throw py::value_error("channels must have shape (N, C)");
     const py::ssize_t size = array.itemsize();
+    if (!is_aligned(array) || array.strides(0) % size != 0 || array.strides(1) % size != 0)
+        throw py::value_error("channels must lie at multiples of their size");
     return {array.data(), is_uint8 ? ChannelType::kUint8 : ChannelType::kFloat32, static_cast<int>(array.shape(1)),
             array.strides(0) / size, array.strides(1) / size};
 }
@@ -85,6 +91,7 @@ std::unique_ptr<BuiltModel> make_model(const std::vector<int64_t>& shape, const 
 void check_planes(const BuiltModel& built, const Planar& array) {
     if (array.ndim() != 2 || array.shape(0) < 1 || array.shape(1) != built.model.points())
         throw py::value_error("an array must have shape (L, N)");
+    if (!is_aligned(array)) throw py::value_error("an array must lie at a multiple of its values' size");
     if (built.labels != 0 && array.shape(0) != built.labels)
         throw py::value_error("an array must have as many labels as the compatibility");
 }
@@ -118,7 +125,7 @@ void message(const BuiltModel& built, const Planar& values, int threads, Planar&
 }
 
 py::dict survey(const Planar& scores, int threads) {
-    if (scores.ndim() != 2) throw py::value_error("scores must have shape (L, N)");
+    if (scores.ndim() != 2 || !is_aligned(scores)) throw py::value_error("scores must have shape (L, N), aligned");
     const float* data = scores.data();
     const int64_t labels = scores.shape(0), points = scores.shape(1);
     Survey s;
