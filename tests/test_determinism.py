@@ -25,6 +25,8 @@ THREADED = {
     "one partition": (48, 64, 5, densecrf.presets["deeplab-v2"].terms),
     "several partitions": (300, 500, 3, densecrf.presets["deeplab-v2"].terms),
     "partitions that share most vertices": (300, 500, 9, (Gaussian(3, 3, "after"), Bilateral(80, 13, 10, "before"))),
+    "few vertices": (300, 500, 3, (Gaussian(90, 3), Bilateral(80, 90, 5))),
+    "few vertices, two labels": (300, 500, 2, (Gaussian(90, 3), Bilateral(80, 90, 5))),
     "a strip": (1, 90000, 2, GENTLE),
 }
 

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import functools
 import sys
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from gpus import one_library
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from inputs import NORMALIZATIONS, picture, scene
+from instruction_sets import ISAS, answers_with
 from numpy.testing import assert_allclose, assert_array_equal
+from numpy.typing import NDArray
 from test_gpu_properties import problems
 
 from densecrf import Bilateral, DenseCRF, Features, Gaussian, unary_from_probs
@@ -218,3 +223,61 @@ def test_exact_weights_are_near_the_rounded_ones() -> None:
         rounded, exact = (Kernel(term, SHAPE, IMAGE, exact).filter(values) for exact in (False, True))
         assert_allclose(rounded, exact, rtol=0, atol=2e-4)
         assert (rounded != exact).any()
+
+
+# ---- sums of many points --------------------------------------------------------------------------------------
+
+CROWD = (150, 160)
+CROWDED = Gaussian(189, 28)  # five vertices, and each hears most of 24,000 points
+
+
+@functools.cache
+def crowded(labels: int) -> tuple[NDArray[np.float32], Kernel]:
+    """Energies that are sure of one of two labels, and in a few columns make up for what the term says there; and its
+    kernel."""
+    kernel = Kernel(CROWDED, CROWD)
+    energies = np.zeros((labels, *CROWD), np.float32)
+    energies[2:] = 60
+    energies[1] = np.where(np.arange(CROWD[1]) < 20, 9, -9)
+    for _ in range(3):
+        message = kernel.message(first_marginals(energies).reshape(labels, -1).T).T.reshape(energies.shape)
+        energies[1, :, 85:91] = (message[1] - message[0])[:, 85:91]
+    return energies, kernel
+
+
+def first_marginals(energies: NDArray) -> NDArray:
+    return lattice64.infer(energies, [], 0)
+
+
+def crowded_answers(put: Callable = np.asarray, get: Callable = np.asarray) -> dict[str, NDArray]:
+    """Of each walk that adds up points: messages by themselves, two labels, and any number of them."""
+    models = {labels: DenseCRF(CROWD, labels, [CROWDED]) for labels in (2, 3)}
+    energies = {labels: crowded(labels)[0] for labels in models}
+    answers = {f"{labels} labels": get(crf.infer(put(energies[labels]), 1)) for labels, crf in models.items()}
+    answers["message"] = get(models[2].message(put(first_marginals(energies[2]).astype(np.float32))))
+    return answers
+
+
+isa_answers = crowded_answers
+
+
+def assert_sums_are_exact(answers: dict[str, NDArray]) -> None:
+    """Points added up one after the other leave marginals that are off by 3e-5, and messages by 4e-4."""
+    for labels in (2, 3):
+        energies, kernel = crowded(labels)
+        expected = lattice64.infer(energies, [kernel], 1)
+        assert_allclose(expected[0, :, 85:91], 0.5, rtol=0, atol=0.01)
+        assert_allclose(answers[f"{labels} labels"], expected, rtol=0, atol=6e-6)
+    energies, kernel = crowded(2)
+    message = kernel.message(first_marginals(energies).reshape(2, -1).T).T
+    assert_allclose(answers["message"].reshape(message.shape), message, rtol=0, atol=4e-5)
+
+
+@pytest.mark.parametrize("isa", ISAS)
+def test_sums_of_all_points_of_a_picture_lose_next_to_nothing(isa: str, tmp_path: Path) -> None:
+    assert_sums_are_exact(answers_with(isa, __name__, tmp_path))
+
+
+@one_library
+def test_the_sums_of_the_cuda_kernels_lose_as_little(gpu: Any) -> None:
+    assert_sums_are_exact(crowded_answers(gpu.put, gpu.get))

@@ -79,7 +79,8 @@ class MeanField {
     // ------------------------------------------------------------------------------- iterations
 
     void iterate(int i, Team& team, int thread) {
-        const BlockedValues &from = values_[i % 2], &to = values_[(i + 1) % 2];
+        const BlockedValues& from = values_[i % 2];
+        Sums to{values_[(i + 1) % 2], {}};
         Scratch all(stride_), before(from_->passes.stride()), after(to_->passes.stride());
         for_each_run(order_, team, thread, [&](int64_t p, const Run& run) {
             start_of_run(p, run, i > 0 ? &from : nullptr, to, team);
@@ -120,7 +121,7 @@ class MeanField {
             });
         }
         team.once(thread, [&] { prepare(i, choice_.narrower()); });
-        const BlockedValues& to = values_[(i + 1) % 2];
+        Sums to{values_[(i + 1) % 2], {}};
         Scratch all(stride_), after(to_->passes.stride());
         const Planes<const float> planes{marginals_.data, marginals_.points, to_->passes.labels(),
                                          to_->labels.data()};
@@ -135,14 +136,14 @@ class MeanField {
         });
     }
 
-    void start_of_run(int64_t p, const Run& run, const BlockedValues* from, const BlockedValues& to, Team& team) {
+    void start_of_run(int64_t p, const Run& run, const BlockedValues* from, Sums& to, Team& team) {
         if (&run == order_.begin(static_cast<int>(p))) to_->passes.clear(p, to, team);
         if (from) from_->passes.expect_next(p, run, *from);
-        to_->passes.expect_next(p, run, to);
+        to_->passes.expect_next(p, run, to.rows);
     }
 
     // Marginals in the scratch -> lattice; notes how large every label's are.
-    void splat(int64_t p, const Run& run, Scratch& scratch, const BlockedValues& to, int i, Profile* profile) {
+    void splat(int64_t p, const Run& run, Scratch& scratch, Sums& to, int i, Profile* profile) {
         const Lap lap(profile, Stage::kSplat);
         to_->passes.splat(run, scratch.q.data(), to);
         if (choice_.open() && i <= kLastLook) note_peaks(p, run, scratch, to_->passes.stride());

@@ -11,11 +11,12 @@ void message(const Passes& passes, const float* values, const Execution& executi
     Team team(execution, order.partitions());
     team.run([&](int thread) {
         Scratch scratch(passes.stride());
+        Sums sums{rows, {}};
         float *x = scratch.x.data(), *q = scratch.q.data();
         for_each_run(order, team, thread, [&](int64_t p, const Run& run) {
-            if (&run == order.begin(static_cast<int>(p))) passes.clear(p, rows, team);
+            if (&run == order.begin(static_cast<int>(p))) passes.clear(p, sums, team);
             kernels().read_values(from, run.first, run.count, q, passes.stride());
-            passes.splat(run, q, rows);
+            passes.splat(run, q, sums);
         });
         passes.filter(rows, team, thread);
         for_each_run(order, team, thread, [&](int64_t, const Run& run) {

@@ -54,12 +54,14 @@ void Passes::recall(const Run& run, const BlockedValues& points, float* rows) co
             std::copy_n(points.row(b, run.start + p), points.width(b), rows + p * stride_ + label);
 }
 
-void Passes::clear(int64_t partition, const BlockedValues& values, Team& team) const {
+void Passes::clear(int64_t partition, Sums& sums, Team& team) const {
+    const BlockedValues& values = sums.rows;
+    sums.subtotals.begin(order_.points_of(static_cast<int>(partition)));
     for (size_t t = 0; t < lattice_.terms().size(); ++t) {
         const Lattice::RowRange rows = lattice_.partition_rows(t, partition);
         for (int b = 0; b < values.blocks(); ++b) {
             team.check();
-            std::memset(values.row(b, rows.first), 0, (rows.end - rows.first) * values.width(b) * sizeof(float));
+            sums.subtotals.clear(values.row(b, rows.first), rows.end - rows.first, values.width(b));
         }
     }
 }
@@ -81,8 +83,9 @@ void Passes::slice(const Run& run, const BlockedValues& values, const BlockedVal
                     stride_);
 }
 
-void Passes::splat(const Run& run, const float* q, const BlockedValues& values) const {
-    kernels().splat(run.count, lattice_.splat_corners(), run.start, q, stride_, values.rows());
+void Passes::splat(const Run& run, const float* q, Sums& sums) const {
+    kernels().splat(run.count, lattice_.splat_corners(), run.start, q, stride_, sums.rows.rows());
+    sums.subtotals.added(run.count);
 }
 
 void Passes::filter(const BlockedValues& values, Team& team, int thread) const {

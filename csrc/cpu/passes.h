@@ -4,6 +4,7 @@
 #include "label_blocks.h"
 #include "lattice.h"
 #include "runs.h"
+#include "subtotals.h"
 
 namespace densecrf::cpu {
 
@@ -12,6 +13,12 @@ namespace densecrf::cpu {
 struct Scratch {
     explicit Scratch(int stride);
     Array<float> x, q, kept, columns;
+};
+
+// Rows of the lattice, while a thread adds the points of a partition to its own.
+struct Sums {
+    const BlockedValues& rows;
+    Subtotals subtotals;
 };
 
 // The passes for so many labels: all of the caller's, or those that still matter.
@@ -32,15 +39,15 @@ class Passes {
     void keep(const Run& run, const float* rows, const BlockedValues& points) const;
     void recall(const Run& run, const BlockedValues& points, float* rows) const;
 
-    // Zero, for a partition's own rows.
-    void clear(int64_t partition, const BlockedValues& values, Team& team) const;
+    // Begins a partition: zero, for its own rows.
+    void clear(int64_t partition, Sums& sums, Team& team) const;
 
     // Fetches into the cache what the next run is the first of the partition to look at.
     void expect_next(int64_t partition, const Run& run, const BlockedValues& values) const;
 
-    // x = base + what the lattice says; base may be null.
+    // x = base + what the lattice says; base may be null. Sums are whole after all runs of a partition.
     void slice(const Run& run, const BlockedValues& values, const BlockedValues* base, float* x) const;
-    void splat(const Run& run, const float* q, const BlockedValues& values) const;
+    void splat(const Run& run, const float* q, Sums& sums) const;
 
     // Blurs, and multiplies with compatibilities that the corner weights do not hold. Called by every thread.
     void filter(const BlockedValues& values, Team& team, int thread) const;

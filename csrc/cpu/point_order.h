@@ -31,6 +31,7 @@ class PointOrder {
     const Run* begin(int partition) const { return runs_.data() + first_run_[partition]; }
     const Run* end(int partition) const { return runs_.data() + first_run_[partition + 1]; }
     int64_t first_point(int partition) const;  // in the order; partitions() gives N
+    int64_t points_of(int partition) const { return first_point(partition + 1) - first_point(partition); }
     size_t runs() const { return runs_.size(); }
     size_t index_of(const Run& run) const { return &run - runs_.data(); }
 

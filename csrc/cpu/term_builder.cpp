@@ -7,6 +7,7 @@
 #include "features.h"
 #include "phase_builder.h"
 #include "runs.h"
+#include "subtotals.h"
 
 namespace densecrf::cpu {
 namespace {
@@ -40,8 +41,7 @@ class TypedTermBuilder final : public TermBuilder {
     }
 
     void embed(int partition, Team& team) override {
-        const int64_t points = order_.first_point(partition + 1) - order_.first_point(partition);
-        HashTable<kWords> table(static_cast<size_t>(points) / 2);
+        HashTable<kWords> table(static_cast<size_t>(order_.points_of(partition)) / 2);
         Walk walk;
         GrowingArray<Key<kWords>>& keys = partition_keys_[partition];
         uint32_t* fresh = fresh_of(partition);
@@ -84,12 +84,15 @@ class TypedTermBuilder final : public TermBuilder {
         for (int64_t i = begin; i < end; ++i) lattice_.row[i] += first;
         uint32_t* fresh = fresh_of(partition);
         for (int64_t i = 0; i <= order_.end(partition) - order_.begin(partition); ++i) fresh[i] += first;
-        std::fill(ones() + first, ones() + lattice_.first_row[partition + 1], 0.0f);
+        Subtotals subtotals;
+        subtotals.begin(order_.points_of(partition));
+        subtotals.clear(ones() + first, lattice_.first_row[partition + 1] - first, kOneColumn);
         const float one = 1.0f;
         float* const column[] = {ones()};
         const Corners own = all_corners();
         for_each_run(order_, partition, team, [&](const Run& run) {
             kernels().splat(run.count, {1, &own}, run.start, &one, 0, {1, &kOneColumn, column});
+            subtotals.added(run.count);
         });
     }
 

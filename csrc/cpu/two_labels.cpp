@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "runs.h"
+#include "subtotals.h"
 
 namespace densecrf::cpu {
 namespace {
@@ -29,8 +30,9 @@ class TwoLabels {
         for (int i = 0; i < iterations_; ++i) {
             float* const to[] = {values_[(i + 1) % 2].data()};
             const Rows rows{1, &kOneColumn, to};
+            Subtotals subtotals;
             for_each_run(order_, team, thread, [&](int64_t p, const Run& run) {
-                if (&run == order_.begin(static_cast<int>(p))) clear(p, to[0]);
+                if (&run == order_.begin(static_cast<int>(p))) clear(p, to[0], subtotals);
                 float x[kRunLength], d[kRunLength];
                 find_odds(i, run, x, team.profile());
                 {
@@ -39,6 +41,7 @@ class TwoLabels {
                 }
                 const Lap lap(team.profile(), Stage::kSplat);
                 kernels().splat(run.count, lattice_.splat_corners(), run.start, d, 1, rows);
+                subtotals.added(run.count);
             });
             blur(lattice_.terms(), rows, Stage::kBlur, team, thread);
         }
@@ -51,10 +54,11 @@ class TwoLabels {
     }
 
   private:
-    void clear(int64_t partition, float* values) const {
+    void clear(int64_t partition, float* values, Subtotals& subtotals) const {
+        subtotals.begin(order_.points_of(static_cast<int>(partition)));
         for (size_t t = 0; t < lattice_.terms().size(); ++t) {
             const Lattice::RowRange rows = lattice_.partition_rows(t, partition);
-            std::fill(values + rows.first, values + rows.end, 0.0f);
+            subtotals.clear(values + rows.first, rows.end - rows.first, kOneColumn);
         }
     }
 
