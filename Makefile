@@ -48,7 +48,7 @@ docs: $(VENV)/.test
 
 # The core and the CUDA kernels' host twin under AddressSanitizer and UndefinedBehaviorSanitizer, and under ThreadSanitizer:
 # built with a copy of the Python files in build-NAME/package, where the tests then run. Most of these keep one core busy:
-# `make -j2 --output-sync sanitize`.
+# `make -j2 --output-sync sanitize`. Ninja is not told of that: it cannot read the pipe, and says so as an error.
 SANITIZED := core instruction-sets twin leaks threads
 .PHONY: $(SANITIZED:%=sanitize-%)
 sanitize: $(SANITIZED:%=sanitize-%)
@@ -84,7 +84,7 @@ sanitize-threads: sanitized-thread
 sanitized-%: $(VENV)/.test
 	mkdir -p build-$*
 	$(CONFIGURE) -B build-$* -DDENSECRF_CUDA=OFF -DDENSECRF_TWIN=ON -DDENSECRF_SANITIZE=$* > build-$*/log || (cat build-$*/log; false)
-	$(BIN)/cmake --build build-$*
+	MAKEFLAGS= $(BIN)/cmake --build build-$*
 	$(BIN)/cmake --install build-$* --prefix build-$*/package > build-$*/log
 
 # Known vulnerabilities of the versions in constraints.txt; says so where nobody can be asked.

@@ -177,12 +177,12 @@ def test_calls_that_are_ended_give_their_memory_back(iterations):
         with contextlib.suppress(EndedError), handled(stop, 0.25 if iterations == 2 else 1.0):
             densecrf.refine(image, probs, iterations=iterations)
 
-    for _ in range(2):
+    for _ in range(3):
         end_one()
     before = resident()
-    for _ in range(4):
+    for _ in range(6):
         end_one()
-    assert resident() - before < 64 << 20  # a single call takes some hundred
+    assert resident() - before < 128 << 20  # as much as one call has, and some is kept for the next on purpose
 
 
 def test_an_ended_call_leaves_the_next_one_as_it_was():

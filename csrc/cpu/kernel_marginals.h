@@ -12,14 +12,15 @@ namespace {
 // Where all labels repel each other, all of them are less likely than what stands for an absent one.
 void softmax_shifted(int labels, float floor, const float* x, float rest, float* q, int stride) {
     const bool has_rest = rest > kAbsent;
+    const F8 low = broadcast8(floor), high = broadcast8(0.0f);  // which absent ones may exceed
     float largest = has_rest ? rest : x[0];
     for (int l = 0; l < labels; ++l) largest = x[l] > largest ? x[l] : largest;
-    F8 e[1] = {max8(broadcast8(rest - largest), broadcast8(floor))};
+    F8 e[1] = {max8(min8(broadcast8(rest - largest), high), low)};
     exp2_8(e);
     store8(q, e[0]);
     float sum = has_rest ? q[0] : 0.0f;
     for (int l = 0; l < stride; l += 8) {
-        e[0] = max8(load8(x + l) - largest, broadcast8(floor));
+        e[0] = max8(min8(load8(x + l) - largest, high), low);
         exp2_8(e);
         store8(q + l, e[0]);
     }
