@@ -180,4 +180,4 @@ $(VENV)/.test: $(VENV)/.created $(SOURCES)
 	touch $@
 
 clean:
-	rm -rf build build-address build-thread build-ext.log dist demo site *.egg-info densecrf/*.so
+	rm -rf build build-address build-thread build-fuzz build-ext.log dist demo site *.egg-info densecrf/*.so
