@@ -294,7 +294,7 @@ REFINE_LABELS = [
     refused("ValueError: labels .. empty", lambda: refine_labels(IMAGE, LABELS[:0])),
     refused("ValueError: labels .. (H, W) .. (7,)", lambda: refine_labels(IMAGE, LABELS[0])),
     refused("ValueError: labels .. (5, 7) .. (4, 7)", lambda: refine_labels(IMAGE, LABELS[:4])),
-    refused("ValueError: labels .. 1099511627776", lambda: refine_labels(IMAGE, LABELS + np.int64(2**40))),
+    refused("ValueError: labels .. 1099511627778", lambda: refine_labels(IMAGE, LABELS + np.int64(2**40))),
     refused("ValueError: labels .. 18446744073709551615", lambda: refine_labels(IMAGE, LABELS | np.uint64(2**64 - 1))),
     refused("ValueError: n_labels .. >= 1 .. 0", lambda: refine_labels(IMAGE, LABELS, 0)),
     refused("TypeError: n_labels .. integer .. float", lambda: refine_labels(IMAGE, LABELS, 3.5)),
