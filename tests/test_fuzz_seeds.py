@@ -1,5 +1,7 @@
 """Every seed of the fuzzer, and every input it or we found, through its target: no fuzzer is needed for that."""
 
+import shutil
+import subprocess
 import warnings
 from pathlib import Path
 
@@ -33,3 +35,13 @@ def test_a_seed_that_is_cut_anywhere_is_an_outcome_too(name):
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             fuzz_one(seed[:length])
+
+
+@pytest.mark.skipif(shutil.which("clang++") is None, reason="libFuzzer's targets need Clang")
+@pytest.mark.parametrize("name", ["core", "twin"])
+def test_the_targets_in_cpp_fit_what_they_call(name):
+    options = ["-std=c++17", "-fsyntax-only", "-Wall", "-Wextra", "-Werror", "-DDENSECRF_TWIN"]
+    checked = subprocess.run(
+        ["clang++", *options, str(SEEDS.parent / f"{name}.cpp")], capture_output=True, text=True, check=False
+    )
+    assert checked.returncode == 0, checked.stderr

@@ -35,7 +35,7 @@ void infer(Bytes& bytes, const Problem& problem, const cpu::Model& model, bool l
 void message(Bytes& bytes, const Problem& problem, const cpu::Model& model) {
     const std::vector<float> values = any_floats(bytes, problem.grid.points() * problem.labels);
     std::vector<float> out(values.size());
-    cpu::survey(values.data(), problem.labels, problem.grid.points(), bytes.ConsumeIntegralInRange(-1, 3));
+    cpu::survey(values.data(), problem.labels, problem.grid.points(), {bytes.ConsumeIntegralInRange(-1, 3)});
     model.message(values.data(), problem.labels, {bytes.ConsumeIntegralInRange(-1, 3)}, out.data());
 }
 

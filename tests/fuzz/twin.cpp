@@ -46,7 +46,7 @@ void run(Bytes& bytes) {
     if (bytes.ConsumeIntegralInRange(0, 3) == 0) return model.message(context, scores.data(), labels, out.data());
     std::vector<int> ran;
     model.infer(context, {scores.data(), labels, kind, clip}, inference, out.data(),
-                bytes.ConsumeBool() ? &ran : nullptr);
+                bytes.ConsumeBool() ? &ran : nullptr, nullptr);
     if (!sane || !start.empty()) return;
     for (int i = 0; i < pictures; ++i)
         require_distributions({out.begin() + i * points * labels, out.begin() + (i + 1) * points * labels},
