@@ -83,11 +83,12 @@ def _interrupts(found: dict[str, Any]) -> str:
 
 
 def _limits(found: dict[str, Any]) -> str:
-    rows = found["refused"].values()
-    library = [row for name, row in found["refused"].items() if not name.startswith("the command")]
+    calls = [row for row in found["refused"].values() if "MiB touched" in row]
+    command = found["refused"]["a file for the command"]
     return (
-        f"{len(rows)} kinds of calls beyond the memory: {max(row['seconds'] for row in library):.2f} s at most until "
-        f"MemoryError, {max(row['MiB touched'] for row in library):.0f} MiB touched"
+        f"{len(calls)} kinds of calls beyond the memory: {max(row['seconds'] for row in calls):.2f} s at most until "
+        f"MemoryError, {max(row['MiB touched'] for row in calls):.0f} MiB touched; the command, from its start, "
+        f"{command['seconds']:.1f} s"
     )
 
 
