@@ -52,7 +52,7 @@ def test_refine_works_beside_something_else_called_torch(monkeypatch, expected):
 def test_sources_that_were_never_compiled_say_so(tmp_path):
     sources = Path(densecrf.__file__).parent
     shutil.copytree(sources, tmp_path / "densecrf", ignore=shutil.ignore_patterns("*.so", "*.pyd", "__pycache__"))
-    done = subprocess.run([sys.executable, "-c", "import densecrf"], cwd=tmp_path, capture_output=True, text=True)
+    done = subprocess.run([sys.executable, "-S", "-c", "import densecrf"], cwd=tmp_path, capture_output=True, text=True)
     last = done.stderr.splitlines()[-1]
     assert last.startswith(f"ImportError: densecrf's compiled core cannot be loaded from {tmp_path}")
     assert "pip install ." in last

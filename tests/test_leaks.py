@@ -9,7 +9,7 @@ import leftovers
 import pytest
 from every_call import CALLS, PERIOD
 
-WARM, ROUNDS = 5, 8  # caches and Python's free lists fill in the first ones
+WARM, ROUNDS = 25, 30  # caches and Python's free lists fill in the first ones
 HEAP_A_ROUND = 24 * PERIOD  # bytes; the least that malloc gives
 HEAP_A_ROUND_OF_SIZES = 128 * PERIOD  # the caches of malloc fill slowly, where every call asks for others
 BLOCKS_A_ROUND = PERIOD

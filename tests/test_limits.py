@@ -242,7 +242,7 @@ needs_namespaces = pytest.mark.skipif(not namespaces(), reason="no namespaces fo
 @needs_namespaces
 def test_a_machine_with_little_memory_left_is_believed(tmp_path: Path) -> None:
     machine(tmp_path / "meminfo", 150 * MIB)
-    message = said(REFINE, shell=with_files({"/proc/meminfo": tmp_path / "meminfo"}))
+    message = said(REFINE, limits=with_files({"/proc/meminfo": tmp_path / "meminfo"}))
     assert available(message) == 150
 
 
@@ -258,12 +258,12 @@ def test_a_control_group_with_little_memory_left_is_believed(version: int, ances
     if ancestor:
         group(own, version, 8000 * MIB, 100 * MIB, 0)
     group(root if ancestor else own, version, 500 * MIB, 400 * MIB, 40 * MIB)
-    message = said(REFINE, shell=with_files({"/sys/fs/cgroup": tmp_path}))
+    message = said(REFINE, limits=with_files({"/sys/fs/cgroup": tmp_path}))
     assert available(message) == 140  # files in the cache are no loss
 
 
 @needs_proc
 @pytest.mark.parametrize("limit", ["-v", "-d"])
 def test_a_limit_of_the_process_is_believed_before_anything_is_touched(limit: str) -> None:
-    message = said(REFINE, OPENBLAS_NUM_THREADS="1", shell=f"ulimit {limit} 400000 && exec")
+    message = said(REFINE, OPENBLAS_NUM_THREADS="1", limits=f"ulimit {limit} 400000 && exec")
     assert 0 <= available(message) < 400

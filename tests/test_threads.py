@@ -151,7 +151,7 @@ print(json.dumps([started, same, threading.active_count()]))
 @pytest.mark.skipif(not os.path.exists("/proc/self/statm"), reason="reads /proc")
 @pytest.mark.parametrize("threads", [0, 1])
 def test_where_the_system_gives_fewer_threads_those_have_to_do(threads: int) -> None:
-    started, same, left = said(FEW_THREADS, str(threads), shell="ulimit -s 1048576 && exec")
+    started, same, left = said(FEW_THREADS, str(threads), limits="ulimit -s 1048576 && exec")
     assert started == threads
     assert same == [True, True]
     assert left == 1

@@ -14,9 +14,9 @@ from typing import Any
 PATIENCE = 240.0  # seconds: far beyond what anything here takes, on a machine that is busy with other things
 
 
-def finished(program: str, *arguments: str, shell: str = "exec", **environment: str) -> subprocess.CompletedProcess:
+def finished(program: str, *arguments: str, limits: str = "exec", **environment: str) -> subprocess.CompletedProcess:
     """Runs a Python program to its end, perhaps under limits that a shell sets; kills it and its children at a hang."""
-    command = ["sh", "-c", f'{shell} "$@"', "sh", sys.executable, "-c", program, *arguments]
+    command = ["sh", "-c", f'{limits} "$@"', "sh", sys.executable, "-c", program, *arguments]
     process = subprocess.Popen(
         command,
         stdout=subprocess.PIPE,
@@ -34,9 +34,9 @@ def finished(program: str, *arguments: str, shell: str = "exec", **environment: 
     return subprocess.CompletedProcess(command, process.returncode, out, err)
 
 
-def said(program: str, *arguments: str, shell: str = "exec", **environment: str) -> Any:
+def said(program: str, *arguments: str, limits: str = "exec", **environment: str) -> Any:
     """What a program prints as JSON, on its last line; it must end well."""
-    done = finished(program, *arguments, shell=shell, **environment)
+    done = finished(program, *arguments, limits=limits, **environment)
     assert done.returncode == 0, f"{done.returncode}: {done.stderr or 'killed'}"
     return json.loads(done.stdout.splitlines()[-1])
 

@@ -66,7 +66,7 @@ def refused_file() -> dict[str, Any]:
         Image.fromarray(np.zeros((5000, 5000, 3), np.uint8)).save(picture)
         np.lib.format.open_memmap(scores, "w+", np.float32, (64, 5000, 5000))
         arguments = ["refine", str(picture), str(scores), "--out", str(Path(folder, "out.png"))]
-        done = finished(COMMAND, *arguments, OPENBLAS_NUM_THREADS="1", shell=f"ulimit -v {4 << 20} && exec")
+        done = finished(COMMAND, *arguments, OPENBLAS_NUM_THREADS="1", limits=f"ulimit -v {4 << 20} && exec")
     assert done.returncode not in (0, -9), done
     seconds, peak = map(float, done.stdout.split()[-2:])
     return {
