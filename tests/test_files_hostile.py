@@ -5,6 +5,7 @@ import os
 import pickle
 import sys
 import time
+import tracemalloc
 import zipfile
 import zlib
 
@@ -91,6 +92,18 @@ def test_a_torch_file_that_was_compressed_is_refused_unopened(tmp_path, torch):
             bomb.writestr(name, plain.read(name) + bytes(2**20))  # torch itself would unpack any number of zeros
     with pytest.raises(FileError, match="compressed, which torch's files are not"):
         _files.read_probs(tmp_path / "bomb.pt", SIZE)
+
+
+@pytest.mark.usefixtures("torch")
+@pytest.mark.parametrize("length", [2**33, 2**63 - 1])
+def test_a_text_longer_than_its_file_is_damage_and_no_memory_is_taken_for_it(length, tmp_path):
+    (tmp_path / "a.pt").write_bytes(b"\x80\x02\x8d" + length.to_bytes(8, "little") + b"text.")
+    tracemalloc.start()
+    with pytest.raises(FileError, match="damaged"):
+        _files.read_probs(tmp_path / "a.pt", SIZE)
+    most = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert most < 2**22
 
 
 def test_a_claim_of_less_than_nothing_is_damage(tmp_path):

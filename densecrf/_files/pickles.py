@@ -9,7 +9,7 @@ from __future__ import annotations
 import pickletools
 import zipfile
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, cast
 
 from densecrf._files.errors import FileError
 
@@ -38,11 +38,25 @@ def require_shallow(path: Path) -> None:
                     _look(path, member)
 
 
+class _NoMore:
+    """A stream that is asked for no more than a file has: whatever length a pickle claims would be allocated first."""
+
+    def __init__(self, stream: IO[bytes], most: int) -> None:
+        self._stream, self._most = stream, most
+
+    def read(self, count: int) -> bytes:
+        return self._stream.read(min(count, self._most))
+
+    def readline(self) -> bytes:
+        return self._stream.readline(self._most)
+
+
 def _look(path: Path, stream: IO[bytes]) -> None:
     """At one pickle: how deep the tuples on the unpickler's stack are, and in its memory."""
     stack: list[int] = []
     memory: dict[Any, int] = {}
-    for opcode, argument, _ in pickletools.genops(stream):
+    bounded = cast(IO[bytes], _NoMore(stream, path.stat().st_size))
+    for opcode, argument, _ in pickletools.genops(bounded):
         taken = _taken(stack, opcode)
         depth = 0  # of whatever is no tuple: it is hashed by its place, or not at all
         if opcode.name.startswith("TUPLE"):
