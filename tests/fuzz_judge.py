@@ -31,7 +31,7 @@ CANARY_EVERY = 50  # calls
 
 
 class MischiefError(Exception):
-    """What the arguments in fuzzing.py raise themselves: may pass through."""
+    """What the arguments in fuzz_liars.py raise themselves: may pass through."""
 
 
 @dataclass(frozen=True)

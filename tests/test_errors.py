@@ -10,7 +10,7 @@ import sys
 import numpy as np
 import pytest
 from conftest import assert_says
-from fuzzing import Endless
+from fuzz_liars import Endless
 from inputs import picture, probabilities, read_only
 from numpy.lib.stride_tricks import as_strided
 from numpy.testing import assert_array_equal

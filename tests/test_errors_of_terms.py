@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from conftest import assert_says
-from fuzzing import Endless
+from fuzz_liars import Endless
 
 from densecrf import Bilateral, Gaussian
 

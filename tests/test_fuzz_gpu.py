@@ -3,8 +3,9 @@
 import gpus
 import numpy as np
 import pytest
+from fuzz_anything import spoiled
 from fuzz_judge import Refused, assert_marginals, judged
-from fuzzing import cases, probs_kinds, seeds, sizes, some_image, some_probs, spoiled, terms
+from fuzz_problems import cases, probs_kinds, right_arguments, seeds, sizes, some_image, some_probs, terms
 from hypothesis import assume, given
 from hypothesis import strategies as st
 from inputs import picture, probabilities
@@ -41,18 +42,7 @@ def test_every_problem_gets_the_answer_of_the_cpu(gpu, data):
 @cases(50)
 @given(st.data())
 def test_anything_gets_marginals_or_a_sentence_that_helps(gpu, data):
-    valid = {
-        "image": picture(4, 5, 3),
-        "probs": probabilities(3, 4, 5),
-        "terms": [Gaussian(1, 1), Bilateral(2, 30, 1)],
-        "preset": "irn",
-        "iterations": 2,
-        "from_logits": False,
-        "channel_axis": -1,
-        "num_threads": 1,
-        "out": np.empty((3, 4, 5), np.float32),
-    }
-    arguments = _there(gpu, data.draw(spoiled(valid)))
+    arguments = _there(gpu, data.draw(spoiled(right_arguments())))
     answer = judged(densecrf.refine, **arguments, written=[arguments["out"]], says="densecrf.refine: ")
     if not isinstance(answer, Refused):
         assert_marginals(gpu.get(answer) if type(answer) is type(gpu.put(1.0)) else answer, -3)

@@ -5,24 +5,10 @@ from collections.abc import Hashable
 
 import numpy as np
 import pytest
+from fuzz_anything import anything, spoiled, words
 from fuzz_judge import Refused, assert_marginals, assert_same, judged, shares_memory
-from fuzzing import (
-    TORCH_FLOATS,
-    anything,
-    cases,
-    float_dtypes,
-    image_kinds,
-    iteration_counts,
-    laid_out,
-    probs_kinds,
-    seeds,
-    some_image,
-    some_probs,
-    spoiled,
-    tensors,
-    terms,
-    words,
-)
+from fuzz_layouts import TORCH_FLOATS, float_dtypes, laid_out, tensors
+from fuzz_problems import cases, image_kinds, iteration_counts, probs_kinds, seeds, some_image, some_probs, terms
 from hypothesis import assume, given
 from hypothesis import strategies as st
 from inputs import picture, probabilities

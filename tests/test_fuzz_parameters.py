@@ -4,8 +4,9 @@ import tempfile
 from pathlib import Path
 
 import numpy as np
+from fuzz_anything import anything, spoiled, words
 from fuzz_judge import Refused, assert_marginals, judged
-from fuzzing import anything, cases, normalizations, spoiled, words
+from fuzz_problems import cases, normalizations
 from hypothesis import given
 from hypothesis import strategies as st
 from inputs import picture, probabilities

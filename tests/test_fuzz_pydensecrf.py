@@ -2,8 +2,9 @@
 
 import numpy as np
 import pytest
+from fuzz_anything import anything, spoiled
 from fuzz_judge import Refused, assert_marginals, judged
-from fuzzing import anything, cases, spoiled
+from fuzz_problems import cases
 from hypothesis import given
 from hypothesis import strategies as st
 from inputs import picture, probabilities

@@ -1,25 +1,22 @@
-"""`densecrf.refine` and its kin, called with everything: see fuzzing.py and fuzz_judge.py."""
+"""`densecrf.refine` and its kin, called with everything: see fuzz_judge.py and its neighbours."""
 
 import numpy as np
 import pytest
+from fuzz_anything import spoiled
 from fuzz_judge import Refused, assert_marginals, assert_same, host, judged, shares_memory
-from fuzzing import (
-    TORCH_FLOATS,
+from fuzz_layouts import TORCH_FLOATS, float_dtypes, laid_out, plain, tensors
+from fuzz_problems import (
     cases,
-    float_dtypes,
     image_kinds,
     iteration_counts,
     label_counts,
-    laid_out,
     logits_scales,
-    plain,
     probs_kinds,
+    right_arguments,
     seeds,
     sizes,
     some_image,
     some_probs,
-    spoiled,
-    tensors,
     terms,
 )
 from hypothesis import given
@@ -153,18 +150,7 @@ def test_an_out_of_any_layout_is_written_and_given_back(data):
 @cases(60)
 @given(data=st.data())
 def test_anything_gets_marginals_or_a_sentence_that_helps(function, data):
-    valid = {
-        "image": picture(4, 5, 3),
-        "probs": probabilities(3, 4, 5),
-        "terms": [Gaussian(1, 1), Bilateral(2, 30, 1)],
-        "preset": "irn",
-        "iterations": 2,
-        "from_logits": False,
-        "channel_axis": -1,
-        "num_threads": 1,
-        "out": np.empty((3, 4, 5), np.float32),
-    }
-    arguments = data.draw(spoiled(valid, absurd=["num_threads"] if function is densecrf.refine else []))
+    arguments = data.draw(spoiled(right_arguments(), absurd=["num_threads"] if function is densecrf.refine else []))
     says = f"{function.__module__.removesuffix('._refine')}.refine: "
     answer = judged(function, **arguments, written=[arguments["out"]], says=says)
     if not isinstance(answer, Refused):
@@ -262,14 +248,7 @@ def test_a_diagnosis_of_every_problem_prints(problem, scale):
 @cases(30)
 @given(st.data())
 def test_anything_is_diagnosed_or_refused(data):
-    valid = {
-        "image": picture(4, 5, 3),
-        "probs": probabilities(3, 4, 5),
-        "terms": [Gaussian(1, 1), Bilateral(2, 30, 1)],
-        "preset": "irn",
-        "iterations": 2,
-        "from_logits": False,
-        "channel_axis": -1,
-    }
+    valid = right_arguments()
+    del valid["num_threads"], valid["out"]
     diagnosis = judged(densecrf.diagnose, **data.draw(spoiled(valid)), says="densecrf.diagnose: ")
     assert isinstance(diagnosis, Refused) or judged(str, diagnosis)

@@ -2,8 +2,9 @@
 
 import numpy as np
 import pytest
+from fuzz_anything import ABSURD, spoiled
 from fuzz_judge import Refused, judged
-from fuzzing import ABSURD, cases, spoiled
+from fuzz_problems import cases
 from hypothesis import given
 from hypothesis import strategies as st
 from typer.testing import CliRunner

@@ -2,8 +2,10 @@
 
 import numpy as np
 import pytest
+from fuzz_anything import anything, odd_tensors, spoiled
 from fuzz_judge import Refused, assert_marginals, assert_same, host, judged, shares_memory
-from fuzzing import TORCH_FLOATS, anything, cases, odd_tensors, probs_kinds, seeds, some_probs, spoiled, tensors
+from fuzz_layouts import TORCH_FLOATS, tensors
+from fuzz_problems import cases, probs_kinds, seeds, some_probs
 from hypothesis import given
 from hypothesis import strategies as st
 from inputs import picture, probabilities
