@@ -44,7 +44,7 @@ class Refused:
 
 @dataclass
 class Tally:
-    """What a process has been asked, for tests/soak/api.py; written where DENSECRF_FUZZ_TALLY says when it ends."""
+    """What was asked, for tests/soak/api.py; a process writes its own where DENSECRF_FUZZ_TALLY says when it ends."""
 
     cases: int = 0
     outcomes: Counter[str] = field(default_factory=Counter)
@@ -56,6 +56,12 @@ class Tally:
         self.outcomes[outcome] += 1
         if seconds > self.slowest:
             self.slowest, self.slowest_call = seconds, function
+
+    def add(self, other: Tally) -> None:
+        self.cases += other.cases
+        self.outcomes.update(other.outcomes)
+        if other.slowest > self.slowest:
+            self.slowest, self.slowest_call = other.slowest, other.slowest_call
 
     def write(self, path: str) -> None:
         Path(path).write_text(json.dumps(vars(self)))

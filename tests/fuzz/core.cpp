@@ -49,13 +49,8 @@ void run(Bytes& bytes) {
 }  // namespace
 }  // namespace densecrf::fuzz
 
-extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
-    densecrf::fuzz::Bytes bytes(data, size);
-    try {
-        densecrf::fuzz::run(bytes);
-    } catch (const std::domain_error&) {      // a sigma too small for the picture
-    } catch (const std::invalid_argument&) {  // a size or a number of iterations that is none
-    } catch (const densecrf::cpu::OutOfMemory&) {
-    }
+extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) try {
+    return densecrf::fuzz::outcome(data, size, densecrf::fuzz::run);
+} catch (const densecrf::cpu::OutOfMemory&) {
     return 0;
 }

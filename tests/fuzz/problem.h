@@ -10,6 +10,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <limits>
+#include <stdexcept>
 #include <string>
 #include <vector>
 
@@ -216,6 +217,18 @@ inline Inference any_inference(Bytes& bytes, const float* start, bool& sane) {
     inference.label_tolerance = any_share(bytes, sane);
     inference.tolerance = any_share(bytes, sane);
     return inference;
+}
+
+// What libFuzzer calls: a run ends well, or in an exception that says what was wrong with what it was given.
+template <class Run>
+int outcome(const uint8_t* data, size_t size, const Run& run) {
+    Bytes bytes(data, size);
+    try {
+        run(bytes);
+    } catch (const std::domain_error&) {      // a sigma too small for the picture
+    } catch (const std::invalid_argument&) {  // a size or a number of iterations that is none
+    }
+    return 0;
 }
 
 }  // namespace densecrf::fuzz

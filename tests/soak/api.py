@@ -17,13 +17,11 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
-from figures import ROOT, record
+from figures import ROOT, record  # first: it says where the tests lie
+from fuzz_judge import Tally
 
 FILES = sorted(path.name for path in (ROOT / "tests").glob("test_fuzz_*.py"))
 EXAMPLES = 5  # times as many as in the default suite, in every process
@@ -31,21 +29,11 @@ MEMORY = 12 << 30  # bytes of addresses: who asks for more than the machine has 
 LONGEST = 900.0  # seconds of one process
 
 
-@dataclass
 class Found:
     """What all processes did until now."""
 
-    cases: int = 0
-    outcomes: Counter[str] = field(default_factory=Counter)
-    slowest: float = 0.0
-    slowest_call: str = ""
-    findings: int = 0
-
-    def add(self, tally: dict[str, Any]) -> None:
-        self.cases += tally["cases"]
-        self.outcomes.update(tally["outcomes"])
-        if tally["slowest"] > self.slowest:
-            self.slowest, self.slowest_call = tally["slowest"], tally["slowest_call"]
+    def __init__(self) -> None:
+        self.tally, self.findings = Tally(), 0
 
 
 def main() -> int:
@@ -58,16 +46,16 @@ def main() -> int:
     with ThreadPoolExecutor(options.jobs) as pool:
         for job in range(options.jobs):
             pool.submit(work, job, options.jobs, started + 60 * options.minutes, found)
-    if found.findings or not found.cases:
-        print(f"{found.findings} of the processes found something" if found.cases else "nothing ran")
+    if found.findings or not found.tally.cases:
+        print(f"{found.findings} of the processes found something" if found.tally.cases else "nothing ran")
         return 1
     record(
         "api",
-        cases=found.cases,
+        cases=found.tally.cases,
         findings=0,
-        exceptions=dict(found.outcomes.most_common()),
-        slowest_seconds=round(found.slowest, 3),
-        slowest_call=found.slowest_call,
+        exceptions=dict(found.tally.outcomes.most_common()),
+        slowest_seconds=round(found.tally.slowest, 3),
+        slowest_call=found.tally.slowest_call,
         seconds=round(time.monotonic() - started),
     )
     return 0
@@ -80,7 +68,7 @@ def work(job: int, at_once: int, end: float, found: Found) -> None:
     for seed, file in ((seed, file) for seed in itertools.count(job, at_once) for file in files):
         if time.monotonic() > end:
             return
-        print(f"{run(file, seed, found)}; {found.cases:,} cases until now", flush=True)
+        print(f"{run(file, seed, found)}; {found.tally.cases:,} cases until now", flush=True)
 
 
 def run(file: str, seed: int, found: Found) -> str:
@@ -99,7 +87,7 @@ def run(file: str, seed: int, found: Found) -> str:
             return f"{file} seed {seed}: not done after {LONGEST:.0f} s\n{error.stdout!r}"
         written = Path(tally.name).read_text()
         if written:
-            found.add(json.loads(written))
+            found.tally.add(Tally(**json.loads(written)))
     if done.returncode:
         found.findings += 1
         print(done.stdout[-8000:], done.stderr[-4000:], sep="\n", flush=True)
