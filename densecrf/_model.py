@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 from collections.abc import Sequence
 from typing import Any, Literal, TypeAlias
 
@@ -16,8 +15,6 @@ from densecrf._features import resolve_terms
 from densecrf._gpu import Gpu, gpu_of
 from densecrf._memory import require_model
 from densecrf.terms import Term
-
-_FLOAT = 4  # bytes of a point, at least
 
 Values: TypeAlias = Any  # (L, *shape), of NumPy, or of the library whose GPU it is
 
@@ -87,7 +84,6 @@ class DenseCRF:
         function = "densecrf.DenseCRF"
         shape, channels, n_labels, _, threads = self._description
         if gpu is None:
-            _check.room(_FLOAT * math.prod(shape))
             return HostEngine(function, shape, n_labels, terms, channels, threads)
         return GpuEngine(function, gpu, shape, n_labels, terms, channels)
 
