@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from memory_limits import group, group_of_this_process, machine, namespaces, with_files
+from memory_limits import group, group_of_this_process, machine, namespaces, real_group, with_files
 from numpy.testing import assert_allclose
 from numpy.typing import NDArray
 from watchdog import said
@@ -260,6 +260,78 @@ def test_a_control_group_with_little_memory_left_is_believed(version: int, ances
     group(root if ancestor else own, version, 500 * MIB, 400 * MIB, 40 * MIB)
     message = said(REFINE, limits=with_files({"/sys/fs/cgroup": tmp_path}))
     assert available(message) == 140  # files in the cache are no loss
+
+
+# Every size is new, so that nothing that is kept fits the next call; the last is small again.
+GROW = """
+import json
+import numpy as np
+import densecrf
+
+answers = []
+for side in (*range(200, 1201, 200), 300):
+    row = np.random.default_rng(0).integers(0, 256, (1, side, 3), np.uint8)
+    for labels in (2, 21):
+        scores = np.broadcast_to(np.float32(1 / labels), (labels, side, side))
+        try:
+            densecrf.refine(np.broadcast_to(row, (side, side, 3)), scores, iterations=1)
+            answers.append("refined")
+        except MemoryError as error:
+            answers.append(str(error))
+print(json.dumps(answers))
+"""
+
+
+def test_a_program_in_a_control_group_is_refused_before_it_is_killed_for_memory() -> None:
+    limit = 200 * MIB
+    with real_group(limit) as made:
+        if made is None:
+            pytest.skip("no control groups for this user")
+        enter, peak = made
+        answers = said(GROW, limits=enter)
+        assert int(peak.read_text()) < limit
+    assert answers[:2] == answers[-2:] == ["refined"] * 2
+    assert available(answers[-3]) < 200
+
+
+KEPT = """
+import json
+import numpy as np
+import densecrf
+from densecrf import _core
+
+def resident():
+    with open("/proc/self/statm") as file:
+        return int(file.read().split()[1]) * 4096
+
+def refine(side):
+    image = np.random.default_rng(0).integers(0, 256, (side, side, 3), np.uint8)
+    densecrf.refine(image, np.full((8, side, side), 0.125, np.float32), iterations=1)
+
+refine(20)
+before = resident()
+for side in (300, 350, 400, 450):
+    refine(side)
+kept = resident()
+try:
+    _core.require_memory(2**62)
+except MemoryError:
+    print(json.dumps([kept - before, resident() - before]))
+"""
+
+
+@needs_proc
+def test_what_is_kept_for_calls_to_come_is_given_back_before_one_is_refused() -> None:
+    kept, left = said(KEPT)
+    assert kept > 128 * MIB
+    assert left < 32 * MIB
+
+
+@needs_namespaces
+def test_less_is_kept_where_there_is_little(tmp_path: Path) -> None:
+    machine(tmp_path / "meminfo", 300 * MIB)
+    kept, left = said(KEPT, MALLOC_TRIM_THRESHOLD_="1", limits=with_files({"/proc/meminfo": tmp_path / "meminfo"}))
+    assert kept - left < 100 * MIB  # a quarter, and lattices of sizes of pictures
 
 
 @needs_proc

@@ -10,6 +10,9 @@
 #if defined(__linux__)
 #include <sys/mman.h>
 #endif
+#if defined(__GLIBC__)
+#include <malloc.h>
+#endif
 
 namespace densecrf::cpu {
 namespace {
@@ -55,8 +58,8 @@ void to_system(void* memory, size_t rounded_bytes) {
 }
 
 // Blocks released by earlier calls, for calls to come: pictures of a data set are alike, and the system takes
-// longer to clear fresh pages than some of the steps take to fill them. Bounded; never waits for a lock, so
-// that a child forked at any moment runs.
+// longer to clear fresh pages than some of the steps take to fill them. Bounded, and more so where there is
+// little, which whoever calls us needs as well; never waits for a lock, so that a child forked at any moment runs.
 class Keep {
   public:
     void* take(size_t bytes) {
@@ -74,20 +77,23 @@ class Keep {
 
     bool give(void* memory, size_t bytes) {
         const std::unique_lock<std::mutex> lock(mutex_, std::try_to_lock);
-        if (!lock || kExact || bytes < kHugePage || bytes > kMost || blocks_.capacity() == 0) return false;
-        while (total_ + bytes > kMost || blocks_.size() == blocks_.capacity()) drop_oldest();
+        const size_t most = most_.load(std::memory_order_relaxed);
+        if (!lock || kExact || bytes < kHugePage || bytes > most || blocks_.capacity() == 0) return false;
+        while (total_ + bytes > most || blocks_.size() == blocks_.capacity()) drop_oldest();
         blocks_.push_back({memory, bytes});
         total_ += bytes;
         return true;
     }
 
-    // Gives everything back to the system; whether that was anything.
-    bool clear() {
+    // Gives everything back to the system.
+    void clear() {
         const std::unique_lock<std::mutex> lock(mutex_, std::try_to_lock);
-        if (!lock || blocks_.empty()) return false;
+        if (!lock) return;
         while (!blocks_.empty()) drop_oldest();
-        return true;
     }
+
+    // From now on, keeps a quarter at most of what is available.
+    void bound_by(size_t available) { most_.store(std::min(kMost, available / 4), std::memory_order_relaxed); }
 
   private:
     struct Block {
@@ -112,6 +118,7 @@ class Keep {
     std::mutex mutex_;
     std::vector<Block> blocks_ = room();
     size_t total_ = 0;
+    std::atomic<size_t> most_{kMost};
 };
 
 // Never destroyed: arrays may outlive static objects. Made when the library is loaded, because the first use of a
@@ -121,6 +128,17 @@ Keep& keep = *new Keep;
 // glibc's default allocator fails only when address space is gone; this asks whether the pages exist.
 constexpr size_t kTooSmallToAsk = size_t{64} << 20;
 
+std::atomic<void (*)()> others_give_back{nullptr};
+
+// What is kept goes back to the system, and so does what the C library keeps of all that this process has freed.
+void give_back() {
+    if (auto others = others_give_back.load()) others();
+    keep.clear();
+#if defined(__GLIBC__)
+    malloc_trim(0);
+#endif
+}
+
 void require_in_turn(size_t bytes) {
     if (unasked.load(std::memory_order_relaxed) + static_cast<int64_t>(bytes) < int64_t{kTooSmallToAsk}) return;
     require_memory(std::max(bytes, kTooSmallToAsk));
@@ -129,10 +147,18 @@ void require_in_turn(size_t bytes) {
 
 }  // namespace
 
+void before_refusing(void (*give_back)()) {
+    others_give_back = give_back;
+}
+
 void require_memory(size_t bytes) {
     if (bytes < kTooSmallToAsk) return;
     size_t available = available_memory();
-    if (bytes > available && keep.clear()) available = available_memory();
+    if (bytes > available) {
+        give_back();
+        available = available_memory();
+    }
+    keep.bound_by(available);
     if (bytes > available)
         throw OutOfMemory("this picture needs " + megabytes(bytes) + " of memory and " + megabytes(available) +
                           " are available; use a smaller picture, fewer labels or tiles");
@@ -143,7 +169,10 @@ void* allocate(size_t bytes) {
     if (void* kept = keep.take(rounded(bytes))) return kept;
     require_in_turn(bytes);
     void* memory = from_system(rounded(bytes));
-    if (memory == nullptr && keep.clear()) memory = from_system(rounded(bytes));
+    if (memory == nullptr) {
+        give_back();
+        memory = from_system(rounded(bytes));
+    }
     if (memory == nullptr) throw OutOfMemory("the system refused another " + megabytes(bytes) + "; use tiles");
 #if defined(__linux__) && defined(MADV_HUGEPAGE)
     // Fewer page faults; but not for the last part, most of which may never be touched.

@@ -23,6 +23,9 @@ class OutOfMemory : public std::bad_alloc {
 // Throws OutOfMemory if `bytes` more than this process may have (physical memory and control group).
 void require_memory(size_t bytes);
 
+// For whoever keeps memory for calls to come, once, when the library is loaded: is called before any is refused.
+void before_refusing(void (*give_back)());
+
 void* allocate(size_t bytes);
 void release(void* memory, size_t bytes) noexcept;
 

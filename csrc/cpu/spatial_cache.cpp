@@ -4,6 +4,8 @@
 #include <list>
 #include <mutex>
 
+#include "memory.h"
+
 namespace densecrf::cpu {
 namespace {
 
@@ -22,14 +24,23 @@ size_t bytes_of(const TermLattice& lattice) {
     return 4 * numbers;
 }
 
+void forget_all();
+
 // Recently used first.
 struct Cache {
+    Cache() { before_refusing(forget_all); }
+
     std::mutex mutex;  // only ever tried, so that a child forked at any moment runs
     std::list<Entry> entries;
 };
 
 // Never destroyed: models may outlive static objects. Made when the library is loaded: see memory.cpp.
 Cache& cache = *new Cache;
+
+void forget_all() {
+    const std::unique_lock<std::mutex> lock(cache.mutex, std::try_to_lock);
+    if (lock) cache.entries.clear();
+}
 
 }  // namespace
 
