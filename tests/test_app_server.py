@@ -2,6 +2,7 @@
 
 import http.client
 import json
+import signal
 import socket
 import urllib.parse
 
@@ -156,6 +157,13 @@ def test_another_address_than_loopback_comes_with_a_warning(tmp_path):
     with app_server.running(tmp_path, "--host", "0.0.0.0") as (process, _):
         process.errors.seek(0)
         assert "there is no password" in process.errors.read()
+
+
+def test_a_server_that_has_ended_leaves_no_handler_behind():
+    before = signal.getsignal(signal.SIGTERM)
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        cli.main(["app", "--port", str(taken.getsockname()[1]), "--no-browser"])
+    assert signal.getsignal(signal.SIGTERM) is before
 
 
 def test_a_port_that_is_taken_is_a_sentence(capsys):

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import ipaddress
 import os
-import signal
 import socket
 import sys
 import tempfile
-import threading
 import webbrowser
 from collections.abc import Awaitable, Callable, MutableMapping
 from pathlib import Path
 from typing import Any, TypeAlias
+
+from densecrf import _sigterm
 
 PORT = 7860
 SAME = "'self' data: blob:"
@@ -71,9 +71,11 @@ def serve(host: str, port: int | None, open_browser: bool) -> None:
     Raises:
         OSError: the address cannot be had.
     """
-    if threading.current_thread() is threading.main_thread():
-        signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # by default it would leave the folder behind
-    with _bound(host, port) as listening, tempfile.TemporaryDirectory(prefix="densecrf-app-") as folder:
+    with (
+        _sigterm.raised(SystemExit),
+        _bound(host, port) as listening,
+        tempfile.TemporaryDirectory(prefix="densecrf-app-") as folder,
+    ):
         address = f"http://{_in_url(host)}:{listening.getsockname()[1]}/"
         if not is_loopback(host):
             print(

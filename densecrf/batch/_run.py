@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-import signal
-import threading
 import time
 from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from densecrf import _device
+from densecrf import _device, _sigterm
 from densecrf._build import default_threads
 from densecrf._files.results import SUFFIXES
 from densecrf.batch import jobs, local, reports, shards, summary
@@ -71,7 +68,10 @@ def run(options: Options, progress: Callback = lambda progress: None) -> Summary
     at_end = Progress(len(mine), len(mine) - len(todo))
     reporter = reports.Reporter(everything, task.journals)
     try:
-        with _stoppable(), contextlib.closing(_counted(at_end, todo, task, options.engine)) as counts:
+        with (
+            _sigterm.raised(KeyboardInterrupt),
+            contextlib.closing(_counted(at_end, todo, task, options.engine)) as counts,
+        ):
             for at_end in counts:
                 progress(at_end)
                 reporter.look(at_end)
@@ -128,20 +128,3 @@ def _records(todo: Sequence[Job], task: Task, engine: Engine) -> Iterator[Record
 
         return ray_engine.records(todo, task, engine)
     return local.records(todo, task, _workers(engine))
-
-
-@contextlib.contextmanager
-def _stoppable() -> Iterator[None]:
-    """SIGTERM, by which Slurm and containers announce the end, stops a run as Ctrl+C does."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-
-    def stop(*_: Any) -> None:
-        raise KeyboardInterrupt
-
-    before = signal.signal(signal.SIGTERM, stop)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
