@@ -150,12 +150,12 @@ def test_a_picture_that_fails_ends_the_others_of_its_batch(monkeypatch):
         def __init__(self, shape, terms, *rest):
             super().__init__(shape, terms, *rest)
             if next(numbers) == 0:
-                raise MemoryError("no room for this one")
+                raise RuntimeError("no lattice for this one")
 
     numbers = iter(range(9))
     monkeypatch.setattr(_core, "Model", Failing)
     begin = time.perf_counter()
-    with pytest.raises(MemoryError, match="no room for this one"):
+    with pytest.raises(RuntimeError, match="no lattice for this one"):
         LONG["a batch side by side"]()
     assert time.perf_counter() - begin < PROMISE
 

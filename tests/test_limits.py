@@ -294,6 +294,64 @@ def test_a_program_in_a_control_group_is_refused_before_it_is_killed_for_memory(
     assert available(answers[-3]) < 200
 
 
+BATCH = """
+import json
+import numpy as np
+import densecrf
+
+row = np.random.default_rng(0).integers(0, 256, (6, 1, 600, 3), np.uint8)
+images = np.broadcast_to(row, (6, 600, 600, 3))
+scores = np.broadcast_to(np.array([0.75, 0.25], np.float32)[:, None, None], (6, 2, 600, 600))
+together = densecrf.refine(images, scores, iterations=1, num_threads=6)
+alone = densecrf.refine(images[5], scores[5], iterations=1, num_threads=1)
+print(json.dumps(bool((together[5] == alone).all())))
+"""
+
+
+def test_of_a_batch_in_a_control_group_no_more_are_refined_at_once_than_have_room() -> None:
+    with real_group(280 * MIB) as made:  # one takes some 140, six together 500
+        if made is None:
+            pytest.skip("no control groups for this user")
+        assert said(BATCH, limits=made[0])
+
+
+# Eight threads, each with pictures of sizes of its own.
+CROWD = """
+import json, threading
+import numpy as np
+import densecrf
+
+answers = []
+
+def work(first):
+    for side in range(first, 1300, 250):
+        row = np.random.default_rng(0).integers(0, 256, (1, side, 3), np.uint8)
+        try:
+            scores = np.broadcast_to(np.float32(0.5), (2, side, side))
+            densecrf.refine(np.broadcast_to(row, (side, side, 3)), scores, iterations=1, num_threads=1)
+            answers.append("refined")
+        except MemoryError as error:
+            answers.append(str(error))
+
+threads = [threading.Thread(target=work, args=(300 + 20 * i,)) for i in range(8)]
+for thread in threads:
+    thread.start()
+for thread in threads:
+    thread.join()
+print(json.dumps(answers))
+"""
+
+
+def test_calls_side_by_side_are_never_promised_the_same_memory() -> None:
+    with real_group(300 * MIB) as made:
+        if made is None:
+            pytest.skip("no control groups for this user")
+        answers = said(CROWD, limits=made[0])
+    assert len(answers) == 32
+    assert "refined" in answers
+    assert all(answer == "refined" or available(answer) < 300 for answer in answers)
+
+
 KEPT = """
 import json
 import numpy as np

@@ -198,6 +198,42 @@ def test_nothing_is_begun_after_an_error_and_the_earliest_is_raised() -> None:
     assert sorted(begun) == [0, 1]
 
 
+@pytest.mark.parametrize("workers", [2, 5])
+@pytest.mark.parametrize("at_once", [1, 2, 3])
+def test_items_that_have_no_room_beside_others_are_worked_on_later(workers: int, at_once: int) -> None:
+    room, done = threading.Semaphore(at_once), []
+
+    def work(item: int, _: object) -> None:
+        if not room.acquire(blocking=False):
+            raise MemoryError(item)
+        time.sleep(0.002)
+        done.append(item)
+        room.release()
+
+    for _ in range(20):
+        done.clear()
+        side_by_side(work, range(30), workers)
+        assert sorted(done) == list(range(30))
+
+
+def test_an_item_that_has_no_room_at_all_is_an_error_that_begins_nothing_more() -> None:
+    begun: list[int] = []
+
+    def work(item: int, _: object) -> None:
+        begun.append(item)
+        time.sleep(0.002)
+        if item == 3:
+            raise MemoryError(item)
+
+    with pytest.raises(MemoryError, match=r"^3$"):
+        side_by_side(work, range(1000), 4)
+    assert begun.count(3) > 1  # beside others, and alone
+    assert len(begun) < 1100
+    with pytest.raises(MemoryError, match=r"^3$"):
+        side_by_side(work, range(1000), 1)
+    assert begun[-4:] == [0, 1, 2, 3]
+
+
 def test_an_error_keeps_nothing_alive_that_the_caller_has_let_go() -> None:
     class Something:
         pass

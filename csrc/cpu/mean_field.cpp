@@ -299,9 +299,8 @@ int infer(const PointOrder& order, const Lattice& lattice, const Unary& unary, c
     const auto labels = static_cast<size_t>(unary.labels), points = static_cast<size_t>(order.points());
     const size_t threads = std::min(execution.threads, order.partitions());
     const size_t scratch = threads * 3 * 4 * kRunLength;  // of an iteration, for each label
-    // The result is the caller's, and hardly touched yet.
-    require_memory(inference_bytes(order, lattice, unary.labels, inference) +
-                   sizeof(float) * labels * (points + scratch));
+    claim(marginals, sizeof(float) * labels * points);
+    require_memory(inference_bytes(order, lattice, unary.labels, inference) + sizeof(float) * labels * scratch);
     if (takes_two_labels(lattice, unary.labels, inference)) {
         infer_two_labels(order, lattice, unary, inference.iterations, execution, marginals);
         return inference.iterations;

@@ -2,13 +2,15 @@
 
 #include <algorithm>
 #include <atomic>
+#include <limits>
 #include <mutex>
 #include <vector>
 
 #include "available.h"
+#include "pages.h"
 
 #if defined(__linux__)
-#include <sys/mman.h>
+#include <pthread.h>
 #endif
 #if defined(__GLIBC__)
 #include <malloc.h>
@@ -20,8 +22,10 @@ namespace {
 constexpr size_t kAlignment = 64;
 constexpr size_t kHugePage = size_t{2} << 20;
 
+constexpr size_t kMegabyte = size_t{1} << 20;
+
 std::string megabytes(size_t bytes) {
-    return std::to_string(bytes >> 20) + " MiB";
+    return std::to_string(bytes / kMegabyte) + " MiB";
 }
 
 // Under AddressSanitizer a block ends where its array does and goes back at once, so that it sees who goes beyond.
@@ -42,18 +46,22 @@ size_t alignment(size_t rounded_bytes) {
     return rounded_bytes >= kHugePage ? kHugePage : kAlignment;
 }
 
-// Many small blocks are as much as a large one: so many more bytes came from the system than went back to it since
-// somebody last asked whether there are any.
-std::atomic<int64_t> unasked{0};
+// What was available when somebody last asked, and what has come from the system since without asking.
+std::atomic<int64_t> left{0}, unasked{0};
+
+void count(int64_t bytes) {
+    left.fetch_sub(bytes, std::memory_order_relaxed);
+    unasked.fetch_add(bytes, std::memory_order_relaxed);
+}
 
 void* from_system(size_t rounded_bytes) {
     void* memory = ::operator new(rounded_bytes, std::align_val_t{alignment(rounded_bytes)}, std::nothrow);
-    if (memory != nullptr) unasked.fetch_add(static_cast<int64_t>(rounded_bytes), std::memory_order_relaxed);
+    if (memory != nullptr) count(static_cast<int64_t>(rounded_bytes));
     return memory;
 }
 
 void to_system(void* memory, size_t rounded_bytes) {
-    unasked.fetch_sub(static_cast<int64_t>(rounded_bytes), std::memory_order_relaxed);
+    count(-static_cast<int64_t>(rounded_bytes));
     ::operator delete(memory, std::align_val_t{alignment(rounded_bytes)});
 }
 
@@ -125,9 +133,6 @@ class Keep {
 // static variable of a function takes a lock, and a child forked just then would wait for it for ever.
 Keep& keep = *new Keep;
 
-// glibc's default allocator fails only when address space is gone; this asks whether the pages exist.
-constexpr size_t kTooSmallToAsk = size_t{64} << 20;
-
 std::atomic<void (*)()> others_give_back{nullptr};
 
 // What is kept goes back to the system, and so does what the C library keeps of all that this process has freed.
@@ -139,10 +144,66 @@ void give_back() {
 #endif
 }
 
-void require_in_turn(size_t bytes) {
-    if (unasked.load(std::memory_order_relaxed) + static_cast<int64_t>(bytes) < int64_t{kTooSmallToAsk}) return;
-    require_memory(std::max(bytes, kTooSmallToAsk));
-    unasked.store(0, std::memory_order_relaxed);
+// What threads have been told that they may have and have not touched yet: the system would promise it again.
+std::atomic<size_t> promised{0};
+
+#if defined(__linux__)
+// Threads that were promised something are not there in a forked child.
+const int forgotten_by_children = pthread_atfork(nullptr, nullptr, [] { promised = 0; });
+#endif
+
+class Promise {
+  public:
+    explicit Promise(size_t bytes) : bytes_(bytes) { promised.fetch_add(bytes); }
+    ~Promise() { promised.fetch_sub(bytes_); }
+    Promise(const Promise&) = delete;
+    Promise& operator=(const Promise&) = delete;
+
+    size_t of_others() const { return promised.load() - bytes_; }
+
+  private:
+    const size_t bytes_;
+};
+
+size_t available_beside(const Promise& promise, size_t spare) {
+    const size_t available = available_memory();
+    return available - std::min(available, promise.of_others() + spare);
+}
+
+// Throws OutOfMemory if so much is not available, beside what others were promised and something to spare. glibc's
+// default allocator fails only when address space is gone; this asks whether the pages exist.
+void ask(const Promise& promise, size_t bytes, size_t spare) {
+    size_t available = available_beside(promise, spare);
+    if (bytes > available) {
+        give_back();
+        available = available_beside(promise, spare);
+    }
+    keep.bound_by(available);
+    left.store(static_cast<int64_t>(std::min<size_t>(available, std::numeric_limits<int64_t>::max())));
+    unasked.store(0);
+    if (bytes > available)
+        throw OutOfMemory("this picture needs " + megabytes(bytes + kMegabyte - 1) + " of memory and " +
+                          megabytes(available) + " are available; use a smaller picture, fewer labels or tiles");
+}
+
+// How much may be taken without asking, which takes some 0.2 ms. Many small blocks are as much as a large one.
+size_t window() {
+    constexpr int64_t kMost = int64_t{64} << 20;
+    return static_cast<size_t>(std::clamp<int64_t>(left.load(std::memory_order_relaxed) / 16, 0, kMost));
+}
+
+// What the rest of the program takes meanwhile, or takes without asking.
+constexpr size_t kSpare = size_t{16} << 20;
+
+void ask_in_turn(const Promise& promise, size_t bytes) {
+    const auto unasked_yet = static_cast<size_t>(std::max<int64_t>(0, unasked.load(std::memory_order_relaxed)));
+    if (unasked_yet + bytes >= window()) ask(promise, bytes, kSpare + window());
+}
+
+// Pages come when they are written, by the threads that write them, from memory near their cores. But a large
+// share of what there is has to be there before others ask.
+bool is_large_share(size_t bytes) {
+    return bytes >= kHugePage && static_cast<int64_t>(bytes) > left.load(std::memory_order_relaxed) / 64;
 }
 
 }  // namespace
@@ -152,32 +213,31 @@ void before_refusing(void (*give_back)()) {
 }
 
 void require_memory(size_t bytes) {
-    if (bytes < kTooSmallToAsk) return;
-    size_t available = available_memory();
-    if (bytes > available) {
-        give_back();
-        available = available_memory();
-    }
-    keep.bound_by(available);
-    if (bytes > available)
-        throw OutOfMemory("this picture needs " + megabytes(bytes) + " of memory and " + megabytes(available) +
-                          " are available; use a smaller picture, fewer labels or tiles");
+    if (bytes >= window()) ask(Promise(0), bytes, 0);
+}
+
+void claim(void* memory, size_t bytes) {
+    if (!is_large_share(bytes)) return;
+    const size_t missing = untouched(memory, bytes);
+    const Promise promise(missing);
+    ask_in_turn(promise, missing);
+    touch(memory, bytes);
 }
 
 void* allocate(size_t bytes) {
     if (bytes == 0) return nullptr;
     if (void* kept = keep.take(rounded(bytes))) return kept;
-    require_in_turn(bytes);
+    const Promise promise(rounded(bytes));
+    ask_in_turn(promise, bytes);
     void* memory = from_system(rounded(bytes));
     if (memory == nullptr) {
         give_back();
         memory = from_system(rounded(bytes));
     }
     if (memory == nullptr) throw OutOfMemory("the system refused another " + megabytes(bytes) + "; use tiles");
-#if defined(__linux__) && defined(MADV_HUGEPAGE)
-    // Fewer page faults; but not for the last part, most of which may never be touched.
-    if (bytes >= kHugePage) madvise(memory, bytes / kHugePage * kHugePage, MADV_HUGEPAGE);
-#endif
+    // Not for the last part, most of which may never be touched.
+    if (bytes >= kHugePage) prefer_large_pages(memory, bytes / kHugePage * kHugePage);
+    if (is_large_share(bytes)) touch(memory, bytes);
     return memory;
 }
 

@@ -26,6 +26,9 @@ void require_memory(size_t bytes);
 // For whoever keeps memory for calls to come, once, when the library is loaded: is called before any is refused.
 void before_refusing(void (*give_back)());
 
+// For an array of the caller's that is still to be written: gives it its pages, if there is room for them.
+void claim(void* memory, size_t bytes);
+
 void* allocate(size_t bytes);
 void release(void* memory, size_t bytes) noexcept;
 

@@ -46,8 +46,8 @@ int Model::infer(const Unary& unary, const Inference& inference, const Execution
 void Model::message(const float* values, int labels, const Execution& execution, float* out) const {
     const Passes passes(order_, *lattice_, labels);
     const auto wide = static_cast<size_t>(lattice_->rows()) * static_cast<size_t>(width_of(labels));
-    const auto result = static_cast<size_t>(points()) * static_cast<size_t>(labels);  // hardly touched yet
-    require_memory((wide + result) * sizeof(float));
+    claim(out, static_cast<size_t>(points()) * static_cast<size_t>(labels) * sizeof(float));
+    require_memory(wide * sizeof(float));
     with_message(wide * sizeof(float), [&] { cpu::message(passes, values, execution, out); });
 }
 
