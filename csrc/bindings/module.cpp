@@ -7,8 +7,8 @@
 
 #include "../cpu/features.h"
 #include "../cpu/kernels.h"
-#include "../cpu/memory.h"
 #include "../cpu/model.h"
+#include "../cpu/room.h"
 #include "../cpu/survey.h"
 #include "gil.h"
 #include "signals.h"

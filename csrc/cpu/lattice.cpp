@@ -4,6 +4,7 @@
 #include <stdexcept>
 
 #include "../normalization.h"
+#include "room.h"
 #include "spatial_cache.h"
 
 namespace densecrf::cpu {

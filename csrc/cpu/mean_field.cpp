@@ -21,6 +21,8 @@
 
 #include "../label_tolerance.h"
 #include "label_choice.h"
+#include "memory.h"
+#include "room.h"
 #include "two_labels.h"
 
 namespace densecrf::cpu {

@@ -3,28 +3,9 @@
 
 #include <algorithm>
 #include <cstddef>
-#include <cstdint>
-#include <new>
-#include <string>
 #include <utility>
 
 namespace densecrf::cpu {
-
-// Becomes Python's MemoryError; says how much was asked for and how much there is.
-class OutOfMemory : public std::bad_alloc {
-  public:
-    explicit OutOfMemory(std::string message) : message_(std::move(message)) {}
-    const char* what() const noexcept override { return message_.c_str(); }
-
-  private:
-    std::string message_;
-};
-
-// Throws OutOfMemory if `bytes` more than this process may have (physical memory and control group).
-void require_memory(size_t bytes);
-
-// For whoever keeps memory for calls to come, once, when the library is loaded: is called before any is refused.
-void before_refusing(void (*give_back)());
 
 // For an array of the caller's that is still to be written: gives it its pages, if there is room for them.
 void claim(void* memory, size_t bytes);

@@ -5,6 +5,7 @@
 #include "mean_field.h"
 #include "memory.h"
 #include "message.h"
+#include "room.h"
 
 namespace densecrf::cpu {
 namespace {

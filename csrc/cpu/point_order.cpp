@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "memory.h"
+#include "room.h"
 
 namespace densecrf::cpu {
 namespace {

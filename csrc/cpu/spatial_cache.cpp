@@ -4,7 +4,7 @@
 #include <list>
 #include <mutex>
 
-#include "memory.h"
+#include "room.h"
 
 namespace densecrf::cpu {
 namespace {
@@ -28,7 +28,7 @@ void forget_all();
 
 // Recently used first.
 struct Cache {
-    Cache() { before_refusing(forget_all); }
+    Cache() { before_refusing(Keeper::kLattices, forget_all); }
 
     std::mutex mutex;  // only ever tried, so that a child forked at any moment runs
     std::list<Entry> entries;

@@ -1,5 +1,6 @@
 // libFuzzer's target for the compiled core on the CPU: builds models and infers with whatever bytes say.
 #include "../../csrc/cpu/model.h"
+#include "../../csrc/cpu/room.h"
 #include "../../csrc/cpu/survey.h"
 #include "problem.h"
 
