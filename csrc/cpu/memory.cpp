@@ -122,13 +122,19 @@ bool is_large_share(size_t bytes) {
     return bytes >= kHugePage && bytes > probably_available() / 64;
 }
 
+// Of a block as much as takes less than a second: who presses Ctrl-C waits for it.
+void touch_beginning(void* memory, size_t bytes) {
+    constexpr size_t kMost = size_t{1} << 30;
+    touch(memory, std::min(bytes, kMost));
+}
+
 }  // namespace
 
 void claim(void* memory, size_t bytes) {
     if (!is_large_share(bytes)) return;
     const size_t missing = untouched(memory, bytes);
     const Promise promise(missing);
-    touch(memory, bytes);
+    touch_beginning(memory, bytes);
 }
 
 void* allocate(size_t bytes) {
@@ -144,7 +150,7 @@ void* allocate(size_t bytes) {
         throw OutOfMemory("the system refused another " + std::to_string(bytes >> 20) + " MiB; use tiles");
     // Not for the last part, most of which may never be touched.
     if (bytes >= kHugePage) prefer_large_pages(memory, bytes / kHugePage * kHugePage);
-    if (is_large_share(bytes)) touch(memory, bytes);
+    if (is_large_share(bytes)) touch_beginning(memory, bytes);
     return memory;
 }
 
