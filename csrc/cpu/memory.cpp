@@ -116,25 +116,21 @@ void clear_all() {
     keep.clear();
 }
 
-// Pages come when they are written, by the threads that write them, from memory near their cores. But a large
-// share of what there is has to be there before others ask.
-bool is_large_share(size_t bytes) {
-    return bytes >= kHugePage && bytes > probably_available() / 64;
-}
-
-// Of a block as much as takes less than a second: who presses Ctrl-C waits for it.
-void touch_beginning(void* memory, size_t bytes) {
-    constexpr size_t kMost = size_t{1} << 30;
-    touch(memory, std::min(bytes, kMost));
+// Pages come when they are written, by the threads that write them, from memory near their cores. But where there
+// is little they have to come before others ask; of a block as much as takes less than a second, because who
+// presses Ctrl-C waits for it.
+void touch_in_time(void* memory, size_t bytes) {
+    constexpr size_t kLeast = size_t{64} << 10, kMost = size_t{1} << 30;
+    if (bytes >= kLeast && !is_little(bytes)) touch(memory, std::min(bytes, kMost));
 }
 
 }  // namespace
 
 void claim(void* memory, size_t bytes) {
-    if (!is_large_share(bytes)) return;
+    if (is_little(bytes)) return;
     const size_t missing = untouched(memory, bytes);
     const Promise promise(missing);
-    touch_beginning(memory, bytes);
+    touch_in_time(memory, bytes);
 }
 
 void* allocate(size_t bytes) {
@@ -150,7 +146,7 @@ void* allocate(size_t bytes) {
         throw OutOfMemory("the system refused another " + std::to_string(bytes >> 20) + " MiB; use tiles");
     // Not for the last part, most of which may never be touched.
     if (bytes >= kHugePage) prefer_large_pages(memory, bytes / kHugePage * kHugePage);
-    if (is_large_share(bytes)) touch_beginning(memory, bytes);
+    touch_in_time(memory, bytes);
     return memory;
 }
 

@@ -12,7 +12,8 @@ namespace {
 
 // Containers do not say how much they wanted.
 template <class Work>
-auto with_message(size_t at_least, const Work& work) {
+auto in_a_call(size_t at_least, const Work& work) {
+    const CallGoingOn call;
     try {
         return work();
     } catch (const OutOfMemory&) {
@@ -31,7 +32,7 @@ size_t corner_bytes(const Grid& grid, const std::vector<Term>& terms) {
 }  // namespace
 
 Model::Model(const Grid& grid, const std::vector<Term>& terms, const Execution& execution) : order_(grid) {
-    with_message(corner_bytes(grid, terms), [&] {
+    in_a_call(corner_bytes(grid, terms), [&] {
         lattice_ = std::make_unique<Lattice>(order_, grid, terms);
         Team team(execution, order_.partitions());
         team.run([&](int thread) { lattice_->build(team, thread); });
@@ -40,8 +41,8 @@ Model::Model(const Grid& grid, const std::vector<Term>& terms, const Execution& 
 
 int Model::infer(const Unary& unary, const Inference& inference, const Execution& execution,
                  float* marginals) const {
-    return with_message(inference_bytes(order_, *lattice_, unary.labels, inference),
-                        [&] { return cpu::infer(order_, *lattice_, unary, inference, execution, marginals); });
+    return in_a_call(inference_bytes(order_, *lattice_, unary.labels, inference),
+                     [&] { return cpu::infer(order_, *lattice_, unary, inference, execution, marginals); });
 }
 
 void Model::message(const float* values, int labels, const Execution& execution, float* out) const {
@@ -49,7 +50,7 @@ void Model::message(const float* values, int labels, const Execution& execution,
     const auto wide = static_cast<size_t>(lattice_->rows()) * static_cast<size_t>(width_of(labels));
     claim(out, static_cast<size_t>(points()) * static_cast<size_t>(labels) * sizeof(float));
     require_memory(wide * sizeof(float));
-    with_message(wide * sizeof(float), [&] { cpu::message(passes, values, execution, out); });
+    in_a_call(wide * sizeof(float), [&] { cpu::message(passes, values, execution, out); });
 }
 
 }  // namespace densecrf::cpu

@@ -24,10 +24,11 @@ constexpr size_t kSpare = 16 * kMegabyte;  // what the rest of the program takes
 // Promise.
 std::atomic<int64_t> left{0}, unasked{0};
 std::atomic<size_t> promised{0};
+std::atomic<size_t> calls{0};
 
 #if defined(__linux__)
-// Threads that were promised something are not there in a forked child.
-const int forgotten_by_children = pthread_atfork(nullptr, nullptr, [] { promised = 0; });
+// Other threads, and what they were promised, are not there in a forked child.
+const int forgotten_by_children = pthread_atfork(nullptr, nullptr, [] { promised = calls = 0; });
 #endif
 
 std::atomic<void (*)()> keepers[2];  // by Keeper
@@ -77,6 +78,18 @@ Promise::Promise(size_t bytes) : bytes_(bytes) {
 
 Promise::~Promise() {
     promised -= bytes_;
+}
+
+CallGoingOn::CallGoingOn() {
+    ++calls;
+}
+
+CallGoingOn::~CallGoingOn() {
+    --calls;
+}
+
+bool is_little(size_t bytes) {
+    return bytes <= probably_available() / (64 * std::max<size_t>(1, calls));
 }
 
 void count_taken(int64_t bytes) {

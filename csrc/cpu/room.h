@@ -35,6 +35,18 @@ class Promise {
     const size_t bytes_;
 };
 
+// A call that goes on: it may hold blocks that it has not touched yet.
+class CallGoingOn {
+  public:
+    CallGoingOn();
+    ~CallGoingOn();
+    CallGoingOn(const CallGoingOn&) = delete;
+    CallGoingOn& operator=(const CallGoingOn&) = delete;
+};
+
+// Whether so much is small beside what is available, even if every call that goes on takes several of it.
+bool is_little(size_t bytes);
+
 // To be told of all that comes from the system, and, negative, of what goes back.
 void count_taken(int64_t bytes);
 
