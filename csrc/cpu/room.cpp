@@ -24,11 +24,14 @@ constexpr size_t kSpare = 16 * kMegabyte;  // what the rest of the program takes
 // Promise.
 std::atomic<int64_t> left{0}, unasked{0};
 std::atomic<size_t> promised{0};
-std::atomic<size_t> calls{0};
+std::atomic<int64_t> calls{0};  // below zero in a child that a handler of signals forked in the midst of one
 
 #if defined(__linux__)
 // Other threads, and what they were promised, are not there in a forked child.
-const int forgotten_by_children = pthread_atfork(nullptr, nullptr, [] { promised = calls = 0; });
+const int forgotten_by_children = pthread_atfork(nullptr, nullptr, [] {
+    promised = 0;
+    calls = 0;
+});
 #endif
 
 std::atomic<void (*)()> keepers[2];  // by Keeper
@@ -89,7 +92,7 @@ CallGoingOn::~CallGoingOn() {
 }
 
 bool is_little(size_t bytes) {
-    return bytes <= probably_available() / (64 * std::max<size_t>(1, calls));
+    return bytes <= probably_available() / (64 * static_cast<size_t>(std::max<int64_t>(1, calls)));
 }
 
 void count_taken(int64_t bytes) {
