@@ -131,7 +131,7 @@ parity: $(VENV)/.test peers
 # valgrind, and Clang with libFuzzer; says at the end which promises are broken.
 soak: $(VENV)/.test
 	$(BIN)/python -c "import atheris" 2> /dev/null || $(PIP) install atheris
-	broken=; for name in drift api fuzz leaks valgrind threads interrupts limits; do \
+	broken=; for name in drift api fuzz leaks valgrind threads interrupts limits groups; do \
 	    echo "$$name"; $(BIN)/python tests/soak/$$name.py || broken="$$broken $$name"; done; \
 	$(BIN)/python tests/soak/table.py && test -z "$$broken" || { echo "broken:$$broken"; exit 1; }
 

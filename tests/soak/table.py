@@ -92,6 +92,16 @@ def _limits(found: dict[str, Any]) -> str:
     )
 
 
+def _groups(found: dict[str, Any]) -> str:
+    programs = found["programs"].values()
+    sizes = [row["MiB"] for row in programs]
+    refined, refused, killed = (sum(row[kind] for row in programs) for kind in ("refined", "refused", "killed"))
+    return (
+        f"{len(programs) * found['runs_of_each']} programs, with up to eight threads, in control groups of "
+        f"{min(sizes)} to {max(sizes)} MiB: {refined:,} calls refined, {refused:,} refused, {killed} programs killed"
+    )
+
+
 def _large(found: dict[str, Any]) -> str:
     sizes = [found[name]["numbers"] for name in ("a_batch", "planes_through_one_lattice")]
     return f"arrays of {sizes[0] / 1e9:.2f} and {sizes[1] / 1e9:.2f} thousand million numbers, right at both ends"
@@ -141,6 +151,7 @@ ROWS = (
         "limits",
         _limits,
     ),
+    Row("In a container, too: several threads are never told of the same memory", ("limits",), "groups", _groups),
     Row("Sizes beyond 32 bits count right", ("limits",), "large_arrays", _large),
     Row("Answers are those of the same lattice in float64", ("drift", "lattice64", "golden"), "drift", _drift),
 )
