@@ -51,8 +51,8 @@ def refine(
         from_logits: ``probs`` are raw scores, from before the soft-max.
         channel_axis: the axis of ``image`` that holds the channels, where it is not where it usually is.
         num_threads: how many threads to use; by default ``DENSECRF_NUM_THREADS``, ``OMP_NUM_THREADS`` or all
-            cores of this process. The result is the same bit for bit. Of a batch as many pictures are refined at once,
-            or as there is memory for.
+            cores of this process. The result is the same bit for bit. Of a batch up to so many pictures are refined
+            at once, fewer where memory is short.
         out: an array like ``probs`` to write the result to.
 
     Returns:
