@@ -125,10 +125,12 @@ def make_request(call: Call) -> Request:
     # by side, and the pictures.
     copied = not _arrays.is_plain(call.probs.values)
     planes = (1 + copied) * batch + min(batch, call.threads)
-    _check.room(4 * points * (planes * labels + batch * pictures.shape[-1]))
-    pictures = _check.picture_values(call.function, call.image, pictures)
-    with np.errstate(over="ignore"):  # beyond float32: becomes infinite, and is refused as such
-        scores = _arrays.for_core(call.probs.values).reshape(batch, labels, points)
+    values = batch * pictures.shape[-1]
+    _check.room(4 * points * (planes * labels + values))
+    with _check.promise(4 * points * (copied * batch * labels + values)):
+        pictures = _check.picture_values(call.function, call.image, pictures)
+        with np.errstate(over="ignore"):  # beyond float32: becomes infinite, and is refused as such
+            scores = _arrays.for_core(call.probs.values).reshape(batch, labels, points)
     _check.probs_values(call.function, scores, call.from_logits, call.threads)
     terms = tuple(
         tuple(full_term(call.function, term, (height, width), labels, one.reshape(points, -1)) for term in call.terms)

@@ -315,6 +315,26 @@ def test_of_a_batch_in_a_control_group_no_more_are_refined_at_once_than_have_roo
         assert said(BATCH, limits=made[0])
 
 
+def left() -> float:
+    """MiB that the library believes it may have."""
+    with pytest.raises(MemoryError) as refused:
+        _core.require_memory(2**62)
+    return available(str(refused.value))
+
+
+def test_what_is_promised_to_one_is_not_available_to_others() -> None:
+    try:
+        before = left()
+        with _core.Promise(2048 * MIB):
+            assert left() < before - 1024
+        assert left() > before - 1024
+    except MemoryError as error:
+        pytest.skip(str(error))
+    with pytest.raises(MemoryError), _core.Promise(2**62):
+        pass
+    assert left() > before - 1024
+
+
 # Eight threads, each with pictures of sizes of its own.
 CROWD = """
 import json, threading

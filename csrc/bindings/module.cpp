@@ -124,6 +124,18 @@ void message(const BuiltModel& built, const Planar& values, int threads, Planar&
     built.model.message(from, labels, {threads, nullptr, signals.interrupt()}, to);
 }
 
+// A promise that a block of Python's `with` holds.
+class PromiseOfPython {
+  public:
+    explicit PromiseOfPython(size_t bytes) : bytes_(bytes) {}
+    void enter() { held_.emplace(bytes_); }
+    void exit(const py::args&) { held_.reset(); }
+
+  private:
+    const size_t bytes_;
+    std::optional<cpu::Promise> held_;
+};
+
 py::dict survey(const Planar& scores, int threads) {
     if (scores.ndim() != 2 || !is_aligned(scores)) throw py::value_error("scores must have shape (L, N), aligned");
     const float* data = scores.data();
@@ -147,6 +159,10 @@ PYBIND11_MODULE(_core, m) {
     m.attr("max_elevated") = kMaxElevated;
     m.def("require_memory", &cpu::require_memory, py::arg("bytes"),
           "Raises MemoryError if this process may not have so much more memory.");
+    py::class_<PromiseOfPython>(m, "Promise", "As require_memory; and others are told of as much less within.")
+        .def(py::init<size_t>(), py::arg("bytes"))
+        .def("__enter__", &PromiseOfPython::enter)
+        .def("__exit__", &PromiseOfPython::exit);
     m.def("isa", [] { return cpu::kernels().name; }, "The instruction set in use.");
     m.def(
         "elevated_bound",

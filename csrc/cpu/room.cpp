@@ -23,8 +23,12 @@ constexpr size_t kSpare = 16 * kMegabyte;  // what the rest of the program takes
 // Available when somebody last asked, less what was taken since; taken since without asking; promised, see
 // Promise.
 std::atomic<int64_t> left{0}, unasked{0};
-std::atomic<size_t> promised{0};
-std::atomic<int64_t> calls{0};  // below zero in a child that a handler of signals forked in the midst of one
+// Below zero in a child that the thread which has a promise or is in a call forked, in a handler of signals.
+std::atomic<int64_t> promised{0}, calls{0};
+
+size_t at_least_zero(int64_t number) {
+    return static_cast<size_t>(std::max<int64_t>(0, number));
+}
 
 #if defined(__linux__)
 // Other threads, and what they were promised, are not there in a forked child.
@@ -60,19 +64,19 @@ size_t window() {
 }
 
 bool is_worth_asking(size_t bytes) {
-    return static_cast<size_t>(std::max<int64_t>(0, unasked)) + bytes >= window();
+    return at_least_zero(unasked) + bytes >= window();
 }
 
 }  // namespace
 
 void require_memory(size_t bytes) {
-    if (bytes >= window()) ask(bytes, promised, 0);
+    if (bytes >= window()) ask(bytes, at_least_zero(promised), 0);
 }
 
-Promise::Promise(size_t bytes) : bytes_(bytes) {
-    const size_t to_others = promised.fetch_add(bytes_);
+Promise::Promise(size_t bytes) : bytes_(static_cast<int64_t>(bytes)) {
+    const size_t to_others = at_least_zero(promised.fetch_add(bytes_));
     try {
-        if (is_worth_asking(bytes_)) ask(bytes_, to_others, kSpare + window());
+        if (is_worth_asking(bytes)) ask(bytes, to_others, kSpare + window());
     } catch (...) {
         promised -= bytes_;
         throw;
@@ -92,7 +96,7 @@ CallGoingOn::~CallGoingOn() {
 }
 
 bool is_little(size_t bytes) {
-    return bytes <= probably_available() / (64 * static_cast<size_t>(std::max<int64_t>(1, calls)));
+    return bytes <= probably_available() / (64 * std::max<size_t>(1, at_least_zero(calls)));
 }
 
 void count_taken(int64_t bytes) {
@@ -101,7 +105,7 @@ void count_taken(int64_t bytes) {
 }
 
 size_t probably_available() {
-    return static_cast<size_t>(std::max<int64_t>(0, left));
+    return at_least_zero(left);
 }
 
 void before_refusing(Keeper keeper, void (*give_back)()) {

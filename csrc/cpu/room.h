@@ -32,7 +32,7 @@ class Promise {
     Promise& operator=(const Promise&) = delete;
 
   private:
-    const size_t bytes_;
+    const int64_t bytes_;
 };
 
 // A call that goes on: it may hold blocks that it has not touched yet.

@@ -26,7 +26,7 @@ from densecrf._check.picture import (
     picture_kind,
     picture_values,
 )
-from densecrf._check.room import room
+from densecrf._check.room import promise, room
 from densecrf._check.scores import (
     array,
     labels,
@@ -89,6 +89,7 @@ __all__ = [
     "probs_found",
     "probs_shape",
     "probs_values",
+    "promise",
     "room",
     "same_place",
     "share",
