@@ -11,8 +11,6 @@ from typing import Any
 
 COLOURS = {"before": "tab:gray", "after": "tab:blue"}
 STYLES = {"before": "--", "after": "-"}
-
-
 COLUMNS = 4
 
 
@@ -21,10 +19,10 @@ def _figure(path: Path, count: int) -> tuple[Any, list[Any]] | None:
     if find_spec("matplotlib") is None:
         print(f"{path} is not drawn: matplotlib is not installed", file=sys.stderr)
         return None
-    importlib.import_module("matplotlib").use("Agg")  # into files; needs no screen
-    plt: Any = importlib.import_module("matplotlib.pyplot")
+    # Not pyplot's, which would hold it for ever and look for a screen.
+    new: Any = importlib.import_module("matplotlib.figure").Figure
     rows, columns = -(-count // COLUMNS), min(count, COLUMNS)
-    figure = plt.figure(figsize=(2 + 3 * columns, 1 + 3 * rows), layout="constrained")
+    figure = new(figsize=(2 + 3 * columns, 1 + 3 * rows), layout="constrained")
     axes = list(figure.subplots(rows, columns, squeeze=False, sharex=True, sharey=True).flat)
     for spare in axes[count:]:
         spare.remove()

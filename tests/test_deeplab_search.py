@@ -1,5 +1,6 @@
 """python -m deeplab search: what it finds, that it goes on where it was stopped, and what it leaves behind."""
 
+import importlib
 import json
 import time
 from importlib.util import find_spec
@@ -228,6 +229,7 @@ def test_a_network_runs_once_for_a_picture(data, tmp_path, network):
 @pytest.mark.skipif(find_spec("matplotlib") is None, reason="needs matplotlib")
 def test_the_surface_is_drawn(data, tmp_path):
     search.main(arguments(tmp_path))
+    assert not importlib.import_module("matplotlib.pyplot").get_fignums()  # nothing holds it
     with toys.Image.open(tmp_path / "crf" / "surface.png") as image:
         assert min(image.size) > 300
         assert len(np.unique(np.asarray(image.convert("L")))) > 10
