@@ -26,6 +26,8 @@ def _figure(path: Path, count: int) -> tuple[Any, list[Any]] | None:
     axes = list(figure.subplots(rows, columns, squeeze=False, sharex=True, sharey=True).flat)
     for spare in axes[count:]:
         spare.remove()
+    for ax in axes[count - columns : count]:  # the lowest of its column, even where the last row is not full
+        ax.tick_params(labelbottom=True)
     return figure, axes[:count]
 
 
