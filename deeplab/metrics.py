@@ -99,7 +99,7 @@ def _truth(labels: ArrayLike) -> NDArray[Any]:
 def _iterated(pairs: Iterable[Any]) -> Iterator[Any]:
     try:
         return iter(pairs)
-    except TypeError:  # also an array of no dimensions
+    except (TypeError, ValueError):  # also an array of no dimensions, or a parameter without a shape
         raise TypeError(f"trimap: pairs must be an iterable, got {type(pairs).__name__}") from None
 
 

@@ -74,12 +74,11 @@ def _answer_share(call: Call, gpu: Gpu, module: ModuleType, scores: Array, pictu
 
 def _pictures(call: Call, gpu: Gpu) -> Array:
     """The image as (B, N, C), uint8 or float32, on the GPU; floats not scaled yet."""
+    kind = _check.picture_kind(call.function, call.image)
     pictures = call.pictures
     if call.image.gpu is None:
         pictures = gpu.on_device(np.ascontiguousarray(pictures))
-    return in_core_dtype(gpu, _check.picture_kind(call.function, call.image), pictures).reshape(
-        call.shape[0], -1, pictures.shape[-1]
-    )
+    return in_core_dtype(gpu, kind, pictures).reshape(call.shape[0], -1, pictures.shape[-1])
 
 
 def _bound(call: Call, gpu: Gpu, pictures: Array) -> float:

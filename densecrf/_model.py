@@ -245,7 +245,7 @@ def _require_memory(
 
 def _free_energy(engine: Engine, energies: Planes, Q: Planes) -> float:
     q = engine.on_host(Q)
-    with np.errstate(invalid="ignore"):
+    with np.errstate(invalid="ignore", over="ignore"):  # on a GPU nobody has looked whether they are marginals
         entropy = float(np.sum(q * np.log(np.maximum(q, 1e-30)), dtype=np.float64))
     return entropy + _energy(engine, energies, Q)
 

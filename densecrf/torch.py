@@ -180,7 +180,12 @@ def _operator(
 
 @_operator.register_fake
 def _outline(image: Tensor, probs: Tensor, *settings: object) -> Tensor:
-    """The result before there are values. Whether the arguments are right is for `densecrf.refine` to say, later."""
+    """The result before there are values. Whether the arguments are right is for `densecrf.refine` to say, later.
+
+    But an image without values never gets there, and the scores' result would be whatever lies in memory.
+    """
+    if image.device.type == "meta" != probs.device.type:
+        raise ValueError(f"densecrf.refine: image has no values, got a tensor on meta, and probs on {probs.device}")
     return torch.empty_like(probs, memory_format=torch.contiguous_format)
 
 

@@ -269,3 +269,9 @@ def test_trimaps_that_mean_nothing_are_refused(wrong):
 def test_a_trimap_of_what_is_no_picture_is_refused():
     with pytest.raises(ValueError, match=r"^trimap: labels must be integers"):
         trimap(np.zeros(3, int), 2)
+
+
+def test_a_parameter_without_a_shape_is_no_pairs():
+    torch = pytest.importorskip("torch")
+    with pytest.raises(TypeError, match="trimap: pairs must be an iterable, got UninitializedParameter"):
+        trimap_confusions(torch.nn.UninitializedParameter(), 3)

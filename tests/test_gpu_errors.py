@@ -129,6 +129,18 @@ def test_a_single_bad_value_is_found_wherever_it_is(points, gpu):
                 densecrf.refine(gpu.put(picture(1, points)), gpu.put(broken))
 
 
+def test_an_image_of_objects_is_refused_in_words_of_ours(gpu):
+    image = picture(5, 7, 3).astype(object)
+    with pytest.raises(TypeError, match=r"densecrf\.refine: image must"):
+        densecrf.refine(image, gpu.put(probabilities(4, 5, 7)), channel_axis=-1)
+
+
+def test_the_free_energy_of_what_are_no_marginals_is_no_warning(gpu):
+    model = densecrf.DenseCRF(gpu.put(picture(5, 7, 3)), 2, channel_axis=-1)
+    huge = gpu.put(np.full((2, 5, 7), 3e38, np.float32))
+    assert not np.isfinite(model.free_energy(gpu.put(np.zeros((2, 5, 7), np.float32)), huge))
+
+
 @pytest.mark.parametrize("kind", ["floats", "integers"])
 def test_a_model_refuses_the_images_that_it_refuses_on_the_cpu(kind, gpu):
     bad = picture(5, 7, 3).astype(np.float32) - 120 if kind == "floats" else np.full((5, 7, 3), 2**40)

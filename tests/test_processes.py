@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import multiprocessing
+import signal
 import threading
 import warnings
 from collections.abc import Callable, Iterator
@@ -25,6 +26,14 @@ SEEDS = range(4)
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*multi-threaded, use of fork:DeprecationWarning")
 forks = pytest.mark.skipif("fork" not in METHODS, reason="no fork here")
+
+
+@pytest.fixture(autouse=True)
+def nobodys_handler() -> Iterator[None]:
+    """A pool ends its processes with SIGTERM. Libraries set handlers, Ray for one, and Python may wait on after one."""
+    before = signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    yield
+    signal.signal(signal.SIGTERM, before)
 
 
 def use_own_threads() -> None:

@@ -97,3 +97,21 @@ def test_features_of_an_image_without_channels_and_of_any_dimension():
     assert found.shape == (4, 60)
     assert_allclose(found[3], volume.ravel() / 0.1, rtol=1e-5)
     assert_array_equal(found[:3], utils.create_pairwise_gaussian((1, 2, 4), (3, 4, 5)))
+
+
+@pytest.mark.parametrize("sigma", [1e-45, 1e-300])
+def test_a_standard_deviation_too_small_for_float32_is_refused(sigma):
+    with pytest.raises(ValueError, match="sdims has a standard deviation too small for float32"):
+        utils.create_pairwise_gaussian((sigma, 1), (3, 4))
+    with pytest.raises(ValueError, match="schan has a standard deviation too small for float32"):
+        utils.create_pairwise_bilateral((1, 1), sigma, np.ones((3, 4, 3), np.uint8), chdim=2)
+
+
+def test_a_standard_deviation_too_large_for_float32_makes_all_alike():
+    assert not utils.create_pairwise_bilateral((1e39, 1e39), 1e39, np.ones((3, 4, 3), np.uint8), chdim=2).any()
+
+
+def test_a_tensor_without_values_is_refused():
+    torch = pytest.importorskip("torch")
+    with pytest.raises(TypeError, match="labels must be an array of numbers, got Tensor"):
+        utils.unary_from_labels(torch._efficientzerotensor(3, 4), 2, 0.7)

@@ -240,3 +240,10 @@ def test_a_network_is_trained_on_its_scores_beside_the_layer(network):
     assert not marginals.requires_grad
     torch.nn.functional.cross_entropy(scores, marginals.argmax(1)).backward()
     assert all(parameter.grad.abs().sum() > 0 for parameter in network.parameters())
+
+
+@pytest.mark.parametrize("function", [DenseCRF(), densecrf.torch.refine], ids=["layer", "operator"])
+def test_an_image_without_values_is_refused(function):
+    with pytest.raises(ValueError, match="image has no values, got a tensor on meta, and probs on cpu"):
+        function(IMAGES.to("meta"), SCORES)
+    assert function(IMAGES.to("meta"), SCORES.to("meta")).is_meta

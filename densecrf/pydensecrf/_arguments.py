@@ -45,7 +45,10 @@ def array(name: str, value: object) -> NDArray[Any]:
     """What NumPy makes of numbers in lists or of an array; a sequence of another kind might not end."""
     if isinstance(value, Sequence) and not isinstance(value, (list, tuple, range)):
         raise TypeError(f"{name} must be an array, got {type(value).__name__}")
-    return np.asarray(value)
+    try:
+        return np.asarray(value)
+    except RuntimeError as error:  # torch's, for tensors without values
+        raise TypeError(f"{name} must be an array of numbers, got {type(value).__name__}: {error}") from error
 
 
 Enum = TypeVar("Enum", bound=IntEnum)

@@ -165,7 +165,7 @@ def create_pairwise_bilateral(sdims: Sequence[float], schan: Any, img: Any, chdi
 
     Raises:
         ValueError: a standard deviation is not positive, there are not as many as axes or channels, or img is not
-            finite.
+            finite, or leaves what float32 holds.
     """
     image = array("img", img)
     chdim = integer("chdim", chdim)
@@ -180,7 +180,7 @@ def create_pairwise_bilateral(sdims: Sequence[float], schan: Any, img: Any, chdi
     if isinstance(schan, Number):
         schan = [schan] * len(channels)
     for values, sigma in zip(channels, _sigmas("schan", schan, len(channels), "channels"), strict=True):
-        values /= sigma
+        _divide("schan", values, sigma)
     features = np.concatenate([_positions(sdims, channels.shape[1:]), channels])
     return features.reshape(len(features), -1)
 
@@ -191,8 +191,16 @@ def _positions(sdims: Sequence[float], shape: tuple[int, ...]) -> Floats:
     _check.room(4 * len(sizes) * math.prod(sizes))
     positions = np.indices(sizes, np.float32)
     for values, sigma in zip(positions, _sigmas("sdims", sdims, len(sizes), "axes"), strict=True):
-        values /= sigma
+        _divide("sdims", values, sigma)
     return positions
+
+
+def _divide(name: str, values: Floats, sigma: float) -> None:
+    """Puts values in units of a standard deviation."""
+    with np.errstate(all="ignore"):  # what is no float32 any more is refused below
+        values /= sigma
+    if not np.isfinite(values).all():
+        raise ValueError(f"{name} has a standard deviation too small for float32: {sigma!r}")
 
 
 def _sigmas(name: str, sigmas: Any, count: int, of_what: str) -> list[Any]:
