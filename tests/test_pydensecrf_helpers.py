@@ -111,6 +111,12 @@ def test_a_standard_deviation_too_large_for_float32_makes_all_alike():
     assert not utils.create_pairwise_bilateral((1e39, 1e39), 1e39, np.ones((3, 4, 3), np.uint8), chdim=2).any()
 
 
+def test_what_is_neither_true_nor_false_is_refused():
+    for value in (NotImplemented, np.ones(2)):
+        with pytest.raises(TypeError, match="zero_unsure must be true or false"):
+            utils.unary_from_labels(np.zeros(3, int), 2, 0.7, value)
+
+
 def test_a_tensor_without_values_is_refused():
     torch = pytest.importorskip("torch")
     with pytest.raises(TypeError, match="labels must be an array of numbers, got Tensor"):

@@ -77,9 +77,11 @@ def real(value: object) -> float:
 def truth(name: str, value: object) -> bool:
     """Whether something is true, if that can be said of it."""
     try:
-        return bool(value)
+        if value is not NotImplemented:  # of which Python warns, and will raise
+            return bool(value)
     except (ValueError, RuntimeError):  # arrays, tensors
-        raise TypeError(f"{name} must be true or false, got {type(value).__name__}") from None
+        pass
+    raise TypeError(f"{name} must be true or false, got {type(value).__name__}")
 
 
 def _is_complex(value: object) -> bool:
