@@ -127,7 +127,7 @@ bench: $(VENV)/.test
 parity: $(VENV)/.test peers
 	$(BIN)/python benchmarks/parity.py
 
-# What is promised to those who leave it running, over hours: docs/reliability.md. Takes about four hours on two cores,
+# What is promised to those who leave it running, over hours: docs/reliability.md. Takes about an hour on two cores,
 # valgrind, and Clang with libFuzzer; says at the end which promises are broken.
 soak: $(VENV)/.test
 	$(BIN)/python -c "import atheris" 2> /dev/null || $(PIP) install atheris
