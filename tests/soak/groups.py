@@ -3,7 +3,7 @@
     python tests/soak/groups.py [--runs 25]
 
 Needs a user who may make control groups, or tries nothing. One thread with pictures that grow, eight threads, and a
-batch: those of tests/test_limits.py, each in a group of its own.
+batch: those of tests/test_little_memory.py, each in a group of its own.
 """
 
 from __future__ import annotations
@@ -16,16 +16,16 @@ from collections import Counter
 from figures import record
 
 # isort: split
-import test_limits
+import test_little_memory
 from memory_limits import real_group
 from watchdog import finished
 
 MIB = 1 << 20
 PROGRAMS = {  # with the MiB of the group
-    "pictures that grow": (test_limits.GROW, 200),
-    "eight threads": (test_limits.CROWD, 300),
-    "eight threads, still less": (test_limits.CROWD, 200),
-    "a batch of six": (test_limits.BATCH, 280),
+    "pictures that grow": (test_little_memory.GROW, 200),
+    "eight threads": (test_little_memory.CROWD, 300),
+    "eight threads, still less": (test_little_memory.CROWD, 200),
+    "a batch of six": (test_little_memory.BATCH, 280),
 }
 
 

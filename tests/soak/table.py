@@ -147,11 +147,13 @@ ROWS = (
     Row("Ctrl-C ends a call within a second, and gives its memory back", ("interrupts",), "interrupts", _interrupts),
     Row(
         "What there is no memory for is a MemoryError at once",
-        ("limits", "memory", "gpu_out_of_memory"),
+        ("limits", "memory", "little_memory", "gpu_out_of_memory"),
         "limits",
         _limits,
     ),
-    Row("In a container, too: several threads are never told of the same memory", ("limits",), "groups", _groups),
+    Row(
+        "In a container, too: several threads are never told of the same memory", ("little_memory",), "groups", _groups
+    ),
     Row("Sizes beyond 32 bits count right", ("limits",), "large_arrays", _large),
     Row("Answers are those of the same lattice in float64", ("drift", "lattice64", "golden"), "drift", _drift),
 )
